@@ -1,0 +1,123 @@
+"""What can be wrong, where it was found, and the table of codes. Knows nothing of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+Level = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A position in a text file; line and column count from 1.
+
+    >>> str(Place("init.rules.yaml", 3, 7))
+    'init.rules.yaml:3:7'
+    """
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Code:
+    """One kind of finding: its number, its name, and what it is worth unless a policy says otherwise."""
+
+    code: str
+    name: str
+    level: Level
+    summary: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    `message` says what was found; `expected` what should have been there; `fix` what to do. `address` names a slot
+    (`encoder.rnn.bias_l0[forget]`), `rule` a rule id, `place` the line in the rule file. `excerpt` is the source line
+    with a caret under the column, for problems in a text.
+
+    >>> print(Finding("RNN101", "rule 'a' matches nothing", rule="a", place=Place("r.yaml", 4, 5), fix="see `rnninit plan`"))
+    r.yaml:4:5: RNN101 rule 'a' matches nothing (fix: see `rnninit plan`)
+    """
+
+    code: str
+    message: str
+    level: Level = "error"
+    address: str | None = None
+    rule: str | None = None
+    place: Place | None = None
+    expected: str | None = None
+    fix: str | None = None
+    excerpt: str | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.place}: " if self.place else ""
+        target = f" {self.address}:" if self.address else ""
+        expected = f"; expected {self.expected}" if self.expected else ""
+        fix = f" (fix: {self.fix})" if self.fix else ""
+        return f"{where}{self.code}{target} {self.message}{expected}{fix}"
+
+    def at_level(self, level: Level) -> Finding:
+        """The same finding with another weight."""
+        return replace(self, level=level)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; keys without a value are left out."""
+        place = {"file": self.place.file, "line": self.place.line, "column": self.place.column} if self.place else None
+        facts = {
+            "code": self.code, "name": CODES[self.code].name, "level": self.level, "message": self.message,
+            "address": self.address, "rule": self.rule, "place": place, "expected": self.expected,
+            "fix": self.fix, "excerpt": self.excerpt,
+        }  # fmt: skip
+        return {key: value for key, value in facts.items() if value is not None}
+
+
+def _table(*rows: tuple[str, str, Level, str]) -> dict[str, Code]:
+    return {code: Code(code, name, level, summary) for code, name, level, summary in rows}
+
+
+CODES: dict[str, Code] = _table(
+    ("RNN001", "unreadable-file", "error", "the rule file is missing, too large, or no UTF-8 text"),
+    ("RNN002", "yaml-syntax", "error", "the text is not YAML"),
+    ("RNN003", "duplicate-key", "error", "a key stands twice in one mapping"),
+    ("RNN004", "not-plain-data", "error", "a tag, an anchor, an alias or a second document"),
+    ("RNN005", "empty-policy", "error", "the file is empty or leaves no rule to apply"),
+    ("RNN006", "unknown-key", "error", "a key that the grammar does not have"),
+    ("RNN007", "missing-key", "error", "a key that the grammar demands"),
+    ("RNN008", "wrong-type", "error", "a value of another type; types are strict"),
+    ("RNN009", "bad-value", "error", "a value outside what is allowed"),
+    ("RNN010", "bad-regex", "error", "a pattern that does not compile, or takes exponential time"),
+    ("RNN011", "unknown-recipe", "error", "no recipe of that kind is registered"),
+    ("RNN012", "duplicate-id", "error", "two rules of one file share an id"),
+    ("RNN013", "extends-not-found", "error", "a rule file to extend cannot be found"),
+    ("RNN014", "extends-cycle", "error", "rule files extend each other in a circle"),
+    ("RNN015", "drop-unknown", "error", "`drop` names an id that no extended file has"),
+    ("RNN016", "unknown-code", "error", "`allow` names a code that does not exist"),
+    ("RNN017", "unknown-version", "error", "a grammar version that this release does not read"),
+    ("RNN018", "too-deep", "error", "nesting or size beyond what a rule file needs"),
+    ("RNN101", "idle-rule", "error", "a rule matches no slot of the model"),
+    ("RNN102", "shadowed-rule", "warning", "every slot that a rule matches is decided by a later rule"),
+    ("RNN103", "untouched-recurrent-slot", "warning", "no rule decides a recurrent slot"),
+    ("RNN104", "gate-not-in-layout", "error", "the named modules have no such gate"),
+    ("RNN105", "shape-cannot-obey", "error", "the recipe cannot hold on a slot of this shape"),
+    ("RNN106", "tied-parameter-written-twice", "error", "two names of one tensor are decided differently"),
+    ("RNN107", "layout-disproved-by-probe", "error", "the module does not do what its layout says"),
+    ("RNN108", "unknown-recurrent-module", "warning", "a module that looks recurrent has no layout"),
+    ("RNN109", "one-bias-partner-named", "error", "a rule names one of two parameters whose sum the gate feels"),
+    ("RNN110", "stale-allow", "warning", "an `allow` entry excuses nothing"),
+    ("RNN111", "frozen-parameter-written", "warning", "a rule decides a parameter that does not require grad"),
+    ("RNN112", "layout-does-not-fit", "warning", "a module's class has a layout that its parameters contradict"),
+    ("RNN113", "no-way-to-write", "error", "a parameter that a rule decides cannot be written"),
+    ("RNN114", "regex-timeout", "error", "a pattern took too long on a parameter name"),
+    ("RNN201", "law-broken", "error", "a slot does not obey the recipe that its rule asks for"),
+    ("RNN202", "effective-bias-wrong", "error", "the bias that a gate feels is not the one asked for"),
+    ("RNN203", "stacked-not-per-gate", "error", "the recipe holds for the fused matrix, not for each gate"),
+    ("RNN204", "layers-or-directions-differ", "error", "one rule holds in some layers or directions only"),
+    ("RNN205", "not-finite", "error", "a slot holds nan or inf"),
+)

@@ -1,0 +1,98 @@
+"""What a recipe is: fields, `fill` and `law` side by side, and what it sees of a slot. Importing it wakes no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Block:
+    """What a recipe sees of the slot that it fills: never the parameter, always one gate's own block.
+
+    `shape` is in `W @ x` orientation, (out, in) for a matrix and (out, in, *kernel) for a convolution, whatever the
+    storage. Fans count connections of this block alone; they are None where there is no matrix. `hidden_size` is None
+    outside recurrent modules. `eps` is the machine epsilon of the dtype that the value is stored in.
+    """
+
+    address: str
+    shape: tuple[int, ...]
+    fan_in: int | None = None
+    fan_out: int | None = None
+    kind: str | None = None
+    gate: str | None = None
+    layer: int | None = None
+    direction: str | None = None
+    hidden_size: int | None = None
+    eps: float = 2.0**-23
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A law that a value does not obey: what was measured, what was found, what was expected."""
+
+    law: str
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.law}: found {self.found}, expected {self.expected}"
+
+
+class Draw(Protocol):
+    """Random and constant float64 CPU tensors for one slot, keyed by (policy seed, address); see `draws.py`."""
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform on the open interval (0, 1)."""
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal."""
+
+    def haar(self, rows: int, columns: int) -> Tensor:
+        """A Haar-distributed matrix with orthonormal rows or columns, whichever are fewer."""
+
+    def full(self, *shape: int, value: float) -> Tensor:
+        """A constant."""
+
+    def eye(self, size: int) -> Tensor:
+        """The identity."""
+
+
+class Recipe(BaseModel):
+    """One kind of initialisation: fields from the rule file, `fill` that draws it, `law` that recognises it.
+
+    Subclasses are registered with `@recipe("kind")`, which sets `kind`. `formula` and `source` are one line each.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    kind: ClassVar[str] = ""
+    formula: ClassVar[str] = ""
+    source: ClassVar[str] = ""
+    constant: ClassVar[bool] = False
+    """True when the value does not depend on the draw, so that `law` is an equality."""
+
+    def refuse(self, block: Block) -> str | None:
+        """Why this recipe cannot hold on a block of this shape, or None."""
+        return None
+
+    def fill(self, block: Block, draw: Draw) -> Tensor:
+        """A new float64 CPU tensor of `block.shape`."""
+        raise NotImplementedError
+
+    def law(self, block: Block, value: Tensor) -> tuple[Breach, ...]:
+        """What `value` (float64, CPU, `block.shape`) breaks; empty when it obeys. Allows for rounding to `block.eps`."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self).model_fields)
+        return f"{self.kind}({fields})"
+
+    @model_serializer(mode="wrap")
+    def _with_kind(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {"kind": self.kind, **handler(self)}
