@@ -1,0 +1,110 @@
+"""The parameters of a model under the names that rules speak of: wrappers stripped, parametrizations seen through, ties kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils import parametrize
+
+from rnninit_hooks.writers import Door, door_of, hidden_names
+
+_ALWAYS_WRAPPED = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+_WRAPPERS = frozenset({
+    "DistributedDataParallel", "DataParallel", "AveragedModel", "FullyShardedDataParallel", "OptimizedModule",
+    "CheckpointWrapper", "DeepSpeedEngine", "ExponentialMovingAverage",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Member:
+    """One parameter as its owner knows it. `name` is canonical, `local` the name in `owner`, `key` its identity."""
+
+    name: str
+    local: str
+    path: str
+    owner: nn.Module
+    door: Door
+    shape: tuple[int, ...] | None
+    dtype: torch.dtype
+    device: torch.device
+    trainable: bool
+    key: tuple[int, ...]
+
+    @property
+    def lazy(self) -> bool:
+        """True while torch does not know the shape yet."""
+        return self.shape is None
+
+    def read(self) -> Tensor:
+        """The logical value that `forward` uses, detached."""
+        return self.door.read(self.owner, self.local)
+
+
+@dataclass(frozen=True)
+class Organ:
+    """One module under one canonical path, with its parameters by local name."""
+
+    path: str
+    module: nn.Module
+    members: tuple[Member, ...]
+
+
+def join(path: str, local: str) -> str:
+    """A qualified name; the root's path is empty."""
+    return f"{path}.{local}" if path else local
+
+
+def is_wrapper_child(owner: nn.Module, name: str) -> bool:
+    """True when `name` is the attribute under which a wrapper such as DDP keeps the real module."""
+    if name in _ALWAYS_WRAPPED:
+        return True
+    return name == "module" and any(base.__name__ in _WRAPPERS for base in type(owner).__mro__)
+
+
+def organs(model: nn.Module) -> Iterator[Organ]:
+    """Every module of a model, once per name under which it can be reached, parents first."""
+    yield from _walk(model, "", ())
+
+
+def _walk(module: nn.Module, path: str, above: tuple[int, ...]) -> Iterator[Organ]:
+    if id(module) in above:
+        return
+    yield Organ(path, module, tuple(_members(module, path)))
+    for name, child in module._modules.items():
+        if child is None or (name == "parametrizations" and parametrize.is_parametrized(module)):
+            continue
+        child_path = path if is_wrapper_child(module, name) else join(path, name)
+        yield from _walk(child, child_path, (*above, id(module)))
+
+
+def _members(module: nn.Module, path: str) -> Iterator[Member]:
+    for local in logical_names(module):
+        yield _member(module, path, local)
+
+
+def logical_names(module: nn.Module) -> list[str]:
+    """Local names of a module's own parameters, as `forward` reads them."""
+    hidden = hidden_names(module)
+    names = [name for name, value in module._parameters.items() if value is not None and name not in hidden]
+    return [*names, *(name for name in hidden.values() if name not in names)]
+
+
+def _member(module: nn.Module, path: str, local: str) -> Member:
+    door = door_of(module, local)
+    stored = door.stored(module, local)
+    first = stored[0]
+    return Member(
+        name=join(path, local), local=local, path=path, owner=module, door=door, shape=_shape(door, module, local),
+        dtype=first.dtype, device=first.device, trainable=any(p.requires_grad for p in stored),
+        key=tuple(id(p) for p in stored),
+    )  # fmt: skip
+
+
+def _shape(door: Door, module: nn.Module, local: str) -> tuple[int, ...] | None:
+    if any(is_lazy(p) for p in door.stored(module, local)):
+        return None
+    return door.shape(module, local)

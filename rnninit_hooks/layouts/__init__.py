@@ -1,0 +1,1 @@
+"""How module classes fuse gates into parameters. Knows nothing of rules."""

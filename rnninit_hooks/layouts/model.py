@@ -1,0 +1,143 @@
+"""A layout: which gates stand where in the parameters of one module class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Literal
+
+from rnninit_hooks.errors import RegistrationError
+
+Kind = Literal["input", "recurrent", "projection", "bias"]
+KINDS: tuple[Kind, ...] = ("input", "recurrent", "projection", "bias")
+_GATE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Part:
+    r"""One family of parameters of a module, such as every `weight_hh_l{k}`.
+
+    `pattern` must match the whole local name; its groups `layer` and `reverse` tell layer and direction where the
+    class has them. `order` names the gates along `axis` (empty: no gates), in equal contiguous blocks.
+    `transposed` says that the class computes `x @ W`, so that fans and orthonormal side swap. `partner` marks biases
+    that the cell adds up (`sign` says how); `effective` is the name of their sum, formatted with the groups.
+
+    >>> Part("weight_hh", r"weight_hh", kind="recurrent", order=("reset", "update", "new")).gates
+    3
+    """
+
+    name: str
+    pattern: str
+    kind: Kind | None = None
+    order: tuple[str, ...] = ()
+    axis: int = 0
+    transposed: bool = False
+    partner: str | None = None
+    effective: str | None = None
+    sign: int = 1
+
+    def __post_init__(self) -> None:
+        for problem in self._problems():
+            raise RegistrationError(f"layout part {self.name!r}: {problem}")
+
+    def _problems(self) -> list[str]:
+        bad_gates = [gate for gate in self.order if not _GATE_NAME.fullmatch(gate)]
+        checks = [
+            (self.kind not in (None, *KINDS), f"kind {self.kind!r}; expected one of {', '.join(KINDS)} or None"),
+            (bool(bad_gates), f"gate names {bad_gates}; expected lower-case words"),
+            ("retain" in self.order, "'retain' is the name of a role; give the gate its own name and a polarity"),
+            (len(set(self.order)) != len(self.order), f"order {self.order} names a gate twice"),
+            (self.sign not in (1, -1), f"sign {self.sign}; expected 1 (added) or -1 (subtracted)"),
+            (bool(self.partner) != bool(self.effective), "partner and effective belong together; give both or neither"),
+            (bool(self.partner) and self.kind != "bias", "only biases have partners; expected kind='bias'"),
+        ]
+        return [text for wrong, text in checks if wrong]
+
+    @property
+    def gates(self) -> int:
+        """How many gates are fused; 0 where there are none."""
+        return len(self.order)
+
+    def match(self, local: str) -> re.Match[str] | None:
+        """The match of a local parameter name, or None."""
+        return _compiled(self.pattern).fullmatch(local)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one module class fuses its gates: the parts, and what each gate does with the old state.
+
+    `classes` are qualified class names (`torch.nn.modules.rnn.LSTM`); subclasses are meant too. `short` maps short
+    gate names to long ones. `separate` names gates whose bias partners do not simply add (GRU `new`, whose
+    `bias_hh` sits inside the reset product, pytorch/pytorch#750). `polarity` holds +1 for a gate that keeps the old
+    state when open, -1 for one that overwrites it; `constant` what `forward` adds to a gate. `size` names the module
+    attribute that one gate's extent must equal. `required` names parts without which the layout does not fit.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    parts: tuple[Part, ...]
+    short: Mapping[str, str] = field(default_factory=dict)
+    separate: tuple[str, ...] = ()
+    polarity: Mapping[str, int] = field(default_factory=dict)
+    constant: Mapping[str, float] = field(default_factory=dict)
+    size: str | None = None
+    recurrent: bool = True
+    required: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for problem in self._problems():
+            raise RegistrationError(f"layout {self.name!r}: {problem}")
+
+    def _problems(self) -> list[str]:
+        names, gates = {part.name for part in self.parts}, self.gates
+        spoken = {*self.separate, *self.polarity, *self.constant, *self.short.values()}
+        checks = [
+            (not self.classes, "no classes; expected qualified names such as 'acme.cells.MyLSTM'"),
+            (not self.parts, "no parts; expected at least one Part(...)"),
+            (len(names) != len(self.parts), "two parts share a name"),
+            (not spoken <= set(gates), f"speaks of gates {sorted(spoken - set(gates))}; its parts have {gates}"),
+            (not set(self.required) <= names, f"requires {self.required}; its parts are {sorted(names)}"),
+            (any(value not in (1, -1) for value in self.polarity.values()), "polarity is +1 (keeps) or -1 (writes)"),
+            (bool(set(self.short) & set(gates)), "a short name equals a gate name"),
+        ]
+        return [text for wrong, text in checks if wrong]
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Every gate of every part, in first-seen order."""
+        return tuple(dict.fromkeys(gate for part in self.parts for gate in part.order))
+
+    @property
+    def order(self) -> Mapping[str, tuple[str, ...]]:
+        """Gate order by part name."""
+        return MappingProxyType({part.name: part.order for part in self.parts})
+
+    @property
+    def axis(self) -> Mapping[str, int]:
+        """Gate axis by part name."""
+        return MappingProxyType({part.name: part.axis for part in self.parts})
+
+    @property
+    def retain(self) -> str | None:
+        """The gate that decides how much of the old state stays, whatever its name and polarity."""
+        return next(iter(self.polarity), None)
+
+    def gate_called(self, name: str) -> str | None:
+        """The gate that a long name, a short name or `retain` speaks of, or None.
+
+        >>> from rnninit_hooks.layouts.registry import layouts
+        >>> [layouts()["torch.GRU"].gate_called(name) for name in ("z", "update", "retain", "forget")]
+        ['update', 'update', 'update', None]
+        """
+        if name == "retain":
+            return self.retain
+        return name if name in self.gates else self.short.get(name)

@@ -1,0 +1,98 @@
+"""Which layout belongs to which module class: torch's own, those registered, those of installed packages."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from types import MappingProxyType
+
+from rnninit_hooks.errors import RegistrationError, RnnInitWarning
+from rnninit_hooks.layouts.model import Layout
+from rnninit_hooks.layouts.torch_modules import torch_layouts
+
+ENTRY_POINTS = "rnninit_hooks.layouts"
+_BY_NAME: dict[str, Layout] = {}
+_BY_CLASS: dict[str, Layout] = {}
+_loaded: list[bool] = []
+
+
+def register_layout(layout: Layout, *, replace: bool = False) -> Layout:
+    """Make a layout known for its classes and their subclasses; returns it.
+
+    Raises `RegistrationError` when its name or one of its classes is taken and `replace` is not given. Installed
+    packages register by an entry point of group `rnninit_hooks.layouts` that names a `Layout` or a list of them.
+
+    >>> from rnninit_hooks import Layout, Part, register_layout
+    >>> weight = Part("w", "gates", kind="recurrent", order=("forget", "cell"))
+    >>> register_layout(Layout("acme.Cell", ("acme.nn.Cell",), (weight,)), replace=True).gates
+    ('forget', 'cell')
+    """
+    if not isinstance(layout, Layout):
+        raise RegistrationError(f"register_layout takes a Layout, found {type(layout).__name__}; build it from Part(...)")
+    _load_once()
+    _refuse_taken(layout, replace)
+    _drop(layout)
+    _add(layout)
+    return layout
+
+
+def unregister_layout(name: str) -> None:
+    """Forget a layout by name; raises `RegistrationError` when there is none."""
+    _load_once()
+    if name not in _BY_NAME:
+        raise RegistrationError(f"no layout is called {name!r}; known are {', '.join(sorted(_BY_NAME))}")
+    _drop(_BY_NAME[name])
+
+
+def layouts() -> Mapping[str, Layout]:
+    """Every known layout by name."""
+    _load_once()
+    return MappingProxyType(_BY_NAME)
+
+
+def layout_of(cls: type) -> Layout | None:
+    """The layout of a class or of the nearest of its bases that has one."""
+    _load_once()
+    for base in cls.__mro__:
+        if found := _BY_CLASS.get(f"{base.__module__}.{base.__qualname__}"):
+            return found
+    return None
+
+
+def _refuse_taken(layout: Layout, replace: bool) -> None:
+    owners = {_BY_CLASS[cls].name for cls in layout.classes if cls in _BY_CLASS}
+    taken = owners | ({layout.name} & set(_BY_NAME))
+    if taken and not replace:
+        raise RegistrationError(f"layout {layout.name!r}: {sorted(taken)} speak of it already; pass replace=True to replace")
+
+
+def _drop(layout: Layout) -> None:
+    stale = {layout.name, *(_BY_CLASS[cls].name for cls in layout.classes if cls in _BY_CLASS)}
+    for name in stale & set(_BY_NAME):
+        for cls in _BY_NAME.pop(name).classes:
+            _BY_CLASS.pop(cls, None)
+
+
+def _add(layout: Layout) -> None:
+    _BY_NAME[layout.name] = layout
+    _BY_CLASS.update({cls: layout for cls in layout.classes})
+
+
+def _load_once() -> None:
+    if _loaded:
+        return
+    _loaded.append(True)
+    for layout in torch_layouts():
+        _add(layout)
+    for point in entry_points(group=ENTRY_POINTS):
+        _load_point(point.name, point.load)
+
+
+def _load_point(name: str, load: object) -> None:
+    try:
+        found = load()  # type: ignore[operator]
+        for layout in [found] if isinstance(found, Layout) else list(found):
+            register_layout(layout)
+    except Exception as error:  # a broken third party must not take every other layout down, but it is heard of
+        warnings.warn(f"entry point {name!r} of {ENTRY_POINTS} gave no layout: {error!r}", RnnInitWarning, stacklevel=4)

@@ -1,0 +1,148 @@
+"""The doors through which a whole parameter is read and written: plain, parametrized, weight-normed, pruned.
+
+A slice written into a parametrized weight is lost without a word (pytorch/pytorch#180968), and so is a write to a weight
+that an older weight norm recomputes. So values go in whole, through the door that `forward` reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.weight_norm import WeightNorm
+
+
+@dataclass(frozen=True)
+class Door:
+    """A plain parameter: copied in place, so that identity, dtype, device and aliasing stay."""
+
+    kind: str = "plain"
+
+    def stored(self, owner: nn.Module, local: str) -> list[Tensor]:
+        """The tensors that really hold the value."""
+        found = owner._parameters[local]
+        assert found is not None  # logical_names lists no empty parameter
+        return [found]
+
+    def shape(self, owner: nn.Module, local: str) -> tuple[int, ...]:
+        """The shape of the logical value."""
+        return tuple(self.stored(owner, local)[0].shape)
+
+    def read(self, owner: nn.Module, local: str) -> Tensor:
+        """The logical value, detached."""
+        return self.stored(owner, local)[0].detach()
+
+    def write(self, owner: nn.Module, local: str, value: Tensor) -> None:
+        """Put a whole logical value in."""
+        self.stored(owner, local)[0].copy_(value)
+
+
+class ParametrizedDoor(Door):
+    """A parametrized weight: assigned whole, which goes through `right_inverse`."""
+
+    def stored(self, owner: nn.Module, local: str) -> list[Tensor]:
+        """Every original that the parametrization computes the value from."""
+        return list(_parametrization(owner, local).parameters(recurse=False))
+
+    def shape(self, owner: nn.Module, local: str) -> tuple[int, ...]:
+        """The shape of what the parametrization gives."""
+        return tuple(self.read(owner, local).shape)
+
+    def read(self, owner: nn.Module, local: str) -> Tensor:
+        """What `forward` would read, computed without touching buffers such as those of spectral norm."""
+        with torch.no_grad(), _in_eval(_parametrization(owner, local)):
+            value: Tensor = getattr(owner, local)
+            return value.detach()
+
+    def write(self, owner: nn.Module, local: str, value: Tensor) -> None:
+        """Assign through `right_inverse`."""
+        like = self.stored(owner, local)[0]
+        setattr(owner, local, value.to(device=like.device, dtype=like.dtype))
+
+
+class WeightNormDoor(Door):
+    """A weight under the older `torch.nn.utils.weight_norm`: written as direction and norm."""
+
+    def _hook(self, owner: nn.Module, local: str) -> WeightNorm:
+        return next(hook for hook in owner._forward_pre_hooks.values() if isinstance(hook, WeightNorm) and hook.name == local)
+
+    def stored(self, owner: nn.Module, local: str) -> list[Tensor]:
+        """Direction first, norm second."""
+        return [owner._parameters[f"{local}_v"], owner._parameters[f"{local}_g"]]  # type: ignore[list-item]
+
+    def read(self, owner: nn.Module, local: str) -> Tensor:
+        """The weight that the next forward will compute."""
+        with torch.no_grad():
+            value: Tensor = self._hook(owner, local).compute_weight(owner)
+            return value.detach()
+
+    def write(self, owner: nn.Module, local: str, value: Tensor) -> None:
+        """Set the direction to the value and the norm to its norm."""
+        direction, norm = self.stored(owner, local)
+        direction.copy_(value)
+        norm.copy_(torch.norm_except_dim(direction, 2, self._hook(owner, local).dim))
+        stale = getattr(owner, local)
+        if isinstance(stale, Tensor) and stale.shape == direction.shape:
+            setattr(owner, local, self._hook(owner, local).compute_weight(owner))
+
+
+class PrunedDoor(Door):
+    """A pruned weight: the value goes to `_orig`; what the mask cuts stays cut."""
+
+    def stored(self, owner: nn.Module, local: str) -> list[Tensor]:
+        """The tensor before the mask."""
+        return [owner._parameters[f"{local}_orig"]]  # type: ignore[list-item]
+
+    def read(self, owner: nn.Module, local: str) -> Tensor:
+        """The value that the next forward will compute."""
+        mask: Tensor = getattr(owner, f"{local}_mask")
+        return self.stored(owner, local)[0].detach() * mask
+
+
+def _parametrization(owner: nn.Module, local: str) -> nn.Module:
+    parametrizations: Any = owner.parametrizations
+    found: nn.Module = parametrizations[local]
+    return found
+
+
+@contextmanager
+def _in_eval(module: nn.Module) -> Iterator[None]:
+    modes = [(child, child.training) for child in module.modules()]
+    try:
+        for child, _ in modes:
+            child.training = False
+        yield
+    finally:
+        for child, training in modes:
+            child.training = training
+
+
+def hidden_names(module: nn.Module) -> dict[str, str]:
+    """Stored local name -> logical local name, for parameters that `forward` does not read as they are stored."""
+    names: dict[str, str] = {}
+    for hook in module._forward_pre_hooks.values():
+        if isinstance(hook, WeightNorm):
+            names |= {f"{hook.name}_g": hook.name, f"{hook.name}_v": hook.name}
+    for name in module._parameters:
+        if name.endswith("_orig") and f"{name[:-5]}_mask" in module._buffers:
+            names[name] = name[:-5]
+    if parametrize.is_parametrized(module):
+        parametrizations: Any = module.parametrizations
+        names |= {f"parametrizations.{name}": name for name in parametrizations}
+    return names
+
+
+def door_of(module: nn.Module, local: str) -> Door:
+    """The door of one logical parameter."""
+    if parametrize.is_parametrized(module, local):
+        return ParametrizedDoor("parametrized")
+    if any(isinstance(hook, WeightNorm) and hook.name == local for hook in module._forward_pre_hooks.values()):
+        return WeightNormDoor("weight_norm")
+    if f"{local}_orig" in module._parameters and f"{local}_mask" in module._buffers:
+        return PrunedDoor("pruned")
+    return Door()
