@@ -19,7 +19,7 @@ _WRAPPERS = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Member:
     """One parameter as its owner knows it. `name` is canonical, `local` the name in `owner`, `key` its identity."""
 
@@ -44,7 +44,7 @@ class Member:
         return self.door.read(self.owner, self.local)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Organ:
     """One module under one canonical path, with its parameters by local name."""
 
@@ -73,7 +73,7 @@ def organs(model: nn.Module) -> Iterator[Organ]:
 def _walk(module: nn.Module, path: str, above: tuple[int, ...]) -> Iterator[Organ]:
     if id(module) in above:
         return
-    yield Organ(path, module, tuple(_members(module, path)))
+    yield organ(module, path)
     for name, child in module._modules.items():
         if child is None or (name == "parametrizations" and parametrize.is_parametrized(module)):
             continue
@@ -81,9 +81,9 @@ def _walk(module: nn.Module, path: str, above: tuple[int, ...]) -> Iterator[Orga
         yield from _walk(child, child_path, (*above, id(module)))
 
 
-def _members(module: nn.Module, path: str) -> Iterator[Member]:
-    for local in logical_names(module):
-        yield _member(module, path, local)
+def organ(module: nn.Module, path: str) -> Organ:
+    """One module alone, under a given path."""
+    return Organ(path, module, tuple(_member(module, path, local) for local in logical_names(module)))
 
 
 def logical_names(module: nn.Module) -> list[str]:

@@ -7,7 +7,7 @@ that an older weight norm recomputes. So values go in whole, through the door th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.weight_norm import WeightNorm
+
+
+def put(target: Tensor, value: Tensor) -> None:
+    """Copy in place; a tensor born under inference mode may be written only under it."""
+    with torch.inference_mode() if target.is_inference() else nullcontext():
+        target.copy_(value)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Door:
 
     def write(self, owner: nn.Module, local: str, value: Tensor) -> None:
         """Put a whole logical value in."""
-        self.stored(owner, local)[0].copy_(value)
+        put(self.stored(owner, local)[0], value)
 
 
 class ParametrizedDoor(Door):
@@ -84,8 +90,8 @@ class WeightNormDoor(Door):
     def write(self, owner: nn.Module, local: str, value: Tensor) -> None:
         """Set the direction to the value and the norm to its norm."""
         direction, norm = self.stored(owner, local)
-        direction.copy_(value)
-        norm.copy_(torch.norm_except_dim(direction, 2, self._hook(owner, local).dim))
+        put(direction, value)
+        put(norm, torch.norm_except_dim(direction, 2, self._hook(owner, local).dim))
         stale = getattr(owner, local)
         if isinstance(stale, Tensor) and stale.shape == direction.shape:
             setattr(owner, local, self._hook(owner, local).compute_weight(owner))

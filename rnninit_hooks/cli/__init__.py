@@ -1,0 +1,106 @@
+"""The command `rnninit`: a door, and nothing but a door."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from rnninit_hooks.cli.failures import INTERRUPTED, NOT_JUDGED, CannotJudge, one_line
+from rnninit_hooks.errors import RnnInitError, RuleFileError
+
+_MODEL_COMMANDS = ("plan", "apply", "check", "inspect")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and give the exit status: 0 clean, 1 findings, 2 could not judge, 130 interrupted.
+
+    >>> main(["explain", "RNN999"])
+    2
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(words)
+    except KeyboardInterrupt:
+        print("rnninit: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        return _report(error, words)
+
+
+def _run(words: Sequence[str]) -> int:
+    from rnninit_hooks.cli.parser import parser
+
+    own = parser()
+    try:
+        options = own.parse_args(words)
+    except SystemExit as done:  # argparse leaves this way after --help and --version
+        return int(done.code or 0)
+    if options.command is None:
+        raise CannotJudge("usage", "no command", expected="one of those in `rnninit --help`", fix="name one")
+    return _dispatch(options)
+
+
+def _dispatch(options: Namespace) -> int:
+    from rnninit_hooks.cli import pages
+    from rnninit_hooks.cli.settings import settings
+
+    folder = Path.cwd()
+    flags = {key: getattr(options, key, None) for key in ("format", "rules", "targets")}
+    if options.command not in _MODEL_COMMANDS:
+        asks_project = options.command == "rules" and not options.files
+        own = settings(folder if asks_project else None, os.environ, flags)
+        return int(getattr(pages, f"{options.command}_command")(options, own))
+    from rnninit_hooks.cli import commands
+
+    job = commands.Job(options, settings(folder, os.environ, flags))
+    return int(getattr(commands, f"{options.command}_command")(job))
+
+
+def _report(error: Exception, words: Sequence[str]) -> int:
+    """Say on stderr why nothing was judged; under --format json say it on stdout too."""
+    failure = _as_failure(error)
+    if "--traceback" in words:
+        traceback.print_exception(error)
+    _say(failure)
+    if _wants_json(words):
+        from rnninit_hooks.cli.output import print_json
+        from rnninit_hooks.report.formats import error_document
+
+        try:
+            print_json(error_document(failure.to_dict(), failure.findings))
+        except CannotJudge as second:  # stdout itself is what fails
+            _say(second)
+    return NOT_JUDGED
+
+
+def _as_failure(error: Exception) -> CannotJudge:
+    if isinstance(error, CannotJudge):
+        return error
+    findings = tuple(getattr(error, "findings", ()))
+    if isinstance(error, RuleFileError):
+        return CannotJudge("--rules", str(error).partition("\n")[0], fix="mend the file", findings=findings)
+    if isinstance(error, RnnInitError):
+        return CannotJudge(type(error).__name__, str(error).partition("\n")[0], findings=findings)
+    return CannotJudge("internal", one_line(error), fix="run it with --traceback and report what it shows")
+
+
+def _say(failure: CannotJudge) -> None:
+    from rnninit_hooks.cli.output import make_lossless
+
+    make_lossless(sys.stderr)
+    print(failure, file=sys.stderr)
+    if failure.findings:
+        from rnninit_hooks.report.text import render_findings
+
+        print(render_findings(failure.findings), file=sys.stderr)
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    """Which format was asked for, also where the words could not be parsed."""
+    given = [after for word, after in zip(words, [*words[1:], ""], strict=True) if word == "--format"]
+    given += [word.partition("=")[2] for word in words if word.startswith("--format=")]
+    return (given[-1] if given else os.environ.get("RNNINIT_FORMAT")) == "json"

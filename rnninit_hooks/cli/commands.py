@@ -1,0 +1,138 @@
+"""The commands that build a model: plan, apply, check, inspect."""
+
+from __future__ import annotations
+
+import warnings
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rnninit_hooks.cli.failures import CannotJudge
+from rnninit_hooks.cli.progress import progress_bar
+from rnninit_hooks.cli.settings import Settings, TargetName
+from rnninit_hooks.cli.targets import arguments, build, importable
+from rnninit_hooks.cli.verdicts import Judged, Written, deliver
+from rnninit_hooks.errors import PolicyError, RnnInitWarning
+from rnninit_hooks.rows import FactTable, Report
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from rnninit_hooks.rules.models import Policy
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call of a model command."""
+
+    options: Namespace
+    settings: Settings
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The rules, with the seed that the call asks for; read before any model is built."""
+        from rnninit_hooks.rules.load import resolve
+
+        policy = resolve(self.settings.required_rules())
+        seed = self.options.seed
+        return policy if seed is None else policy.model_copy(update={"seed": seed})
+
+    @property
+    def targets(self) -> tuple[TargetName, ...]:
+        """The targets, at least one."""
+        if not self.settings.targets:
+            raise CannotJudge(
+                "TARGET", "none is named", expected="package.module:factory or path/to/file.py:name",
+                fix="give one, or write `targets` under [tool.rnninit] in pyproject.toml",
+            )  # fmt: skip
+        return self.settings.targets
+
+    def only_target(self, why: str) -> TargetName:
+        """The target of a call that takes one."""
+        if len(self.targets) != 1:
+            raise CannotJudge("TARGET", f"{len(self.targets)} are named", expected=f"one, {why}", fix="give one")
+        return self.targets[0]
+
+    def each(self, verb: Callable[[nn.Module], T]) -> Iterable[tuple[str, T]]:
+        """What a verb says of every target."""
+        return [(target.spec, self.on(target, verb)) for target in self.targets]
+
+    def on(self, target: TargetName, verb: Callable[[nn.Module], T]) -> T:
+        """What a verb says of one target. Findings stand in the report, so they are no warnings on stderr too."""
+        seed = self.options.seed if self.options.command == "inspect" else self.policy.seed
+        with importable(target), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RnnInitWarning)
+            return verb(build(target, arguments(self.options.arg), seed=seed or 0))
+
+
+def plan_command(job: Job) -> int:
+    """`rnninit plan`."""
+    from rnninit_hooks.plan import plan
+
+    policy = job.policy
+    return _deliver(job, job.each(lambda model: plan(model, policy)))
+
+
+def check_command(job: Job) -> int:
+    """`rnninit check`."""
+    from rnninit_hooks.check import check
+
+    policy, weights = job.policy, job.options.weights
+    if weights:
+        job.only_target("because --weights belong to one model")
+
+    def judged(model: nn.Module) -> Report:
+        if weights:
+            from rnninit_hooks.cli.weights import load
+
+            load(model, weights)
+        return check(model, policy)
+
+    return _deliver(job, job.each(judged))
+
+
+def inspect_command(job: Job) -> int:
+    """`rnninit inspect`."""
+    from rnninit_hooks.inspection import inspect
+
+    def seen(model: nn.Module) -> FactTable:
+        return inspect(model)
+
+    return _deliver(job, job.each(seen))
+
+
+def apply_command(job: Job) -> int:
+    """`rnninit apply`: nothing is written when the plan has errors."""
+    from rnninit_hooks.cli.weights import destination
+
+    path = destination(job.options.output, force=job.options.force)
+    target = job.only_target("because --output is one file")
+    policy = job.policy
+    report, written = job.on(target, lambda model: _applied(model, policy, path, target.spec))
+    return deliver(Judged("apply", ((target.spec, report),), written), job.settings.format)
+
+
+def _applied(model: nn.Module, policy: Policy, path: Path, spec: str) -> tuple[Report, Written]:
+    from rnninit_hooks.apply import apply
+    from rnninit_hooks.cli.weights import save
+    from rnninit_hooks.plan import plan
+
+    try:
+        with progress_bar() as progress:
+            report = apply(model, policy, progress=progress)
+    except PolicyError as error:
+        decided = plan(model, policy)
+        extra = tuple(finding for finding in error.findings if finding not in decided.findings)
+        return Report("plan", decided.rows, (*decided.findings, *extra), decided.seed, decided.sampler, decided.allowed), Written(path)
+    facts = {"format": "pt", "rnninit.target": spec, "rnninit.seed": str(report.seed), "rnninit.sampler": report.sampler}
+    return report, Written(path, save(model, path, metadata=facts), path.stat().st_size)
+
+
+def _deliver(job: Job, reports: Iterable[tuple[str, Any]]) -> int:
+    return deliver(Judged(job.options.command, tuple(reports)), job.settings.format, output=job.options.output)
+

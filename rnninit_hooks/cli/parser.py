@@ -1,0 +1,101 @@
+"""The grammar of the command line."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from rnninit_hooks import __version__
+from rnninit_hooks.cli.failures import CannotJudge
+from rnninit_hooks.cli.settings import FORMATS
+
+_SUMMARY = "Say, apply, see and enforce how PyTorch modules are initialised, gate by gate."
+_EPILOG = """\
+TARGET is package.module:name or path/to/file.py:name, where name is a class, a
+factory or a module instance. Defaults come from [tool.rnninit] in the nearest
+pyproject.toml (rules, targets), then RNNINIT_RULES and RNNINIT_FORMAT, then flags.
+
+exit status: 0 clean, 1 findings (errors or warnings), 2 could not judge"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with one voice: bad usage is a failure like any other."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage and leaving."""
+        raise CannotJudge("usage", message, fix=f"see `{self.prog} --help`")
+
+
+def parser() -> Parser:
+    """The parser of `rnninit`."""
+    top = _parser_with(Parser(prog="rnninit", description=_SUMMARY, epilog=_EPILOG))
+    top.add_argument("--version", action="version", version=f"rnninit {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, text in _MODEL_COMMANDS.items():
+        _model_command(commands, name, text)
+    for name, text in _PAGE_COMMANDS.items():
+        _page_command(commands, name, text)
+    return top
+
+
+_MODEL_COMMANDS = {
+    "plan": "what the rules would do to a model; nothing is written",
+    "apply": "initialise a model by the rules and save its weights",
+    "check": "does a model, as it is, obey the rules?",
+    "inspect": "the effective quantities of every slot; no rules needed",
+}
+_PAGE_COMMANDS = {
+    "rules": "read rule files and show every problem with its place",
+    "schema": "the JSON schema of rule files, for editors",
+    "presets": "list the packaged rule files, or print one",
+    "explain": "the page of a code such as RNN101 or idle-rule, or the list of codes",
+}
+
+
+def _parser_with(one: Parser) -> Parser:
+    one.formatter_class = argparse.RawDescriptionHelpFormatter
+    one.allow_abbrev = False
+    return one
+
+
+def _command(commands: argparse._SubParsersAction[Parser], name: str, text: str) -> Parser:
+    one = _parser_with(commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}."))
+    one.add_argument("--format", choices=FORMATS, help="what stdout holds (default: text)")
+    one.add_argument("--traceback", action="store_true", help="show where a failure arose")
+    return one
+
+
+def _model_command(commands: argparse._SubParsersAction[Parser], name: str, text: str) -> None:
+    one = _command(commands, name, text)
+    one.add_argument("targets", nargs="*", metavar="TARGET", help="default: targets in pyproject.toml")
+    one.add_argument("--arg", action="append", default=[], metavar="KEY=VALUE", help="an argument for the factory, JSON or text")
+    one.add_argument("--seed", type=_seed, metavar="N", help="instead of the seed in the rules")
+    if name != "inspect":
+        one.add_argument("--rules", metavar="F", help="a rule file, or the name of a preset")
+    if name == "apply":
+        one.add_argument("-o", "--output", required=True, metavar="FILE", help="the .safetensors file to write")
+        one.add_argument("--force", action="store_true", help="overwrite an existing file")
+    else:
+        one.add_argument("-o", "--output", metavar="FILE", help="write the report there instead of to stdout")
+    if name == "check":
+        one.add_argument("--weights", metavar="FILE", help="a .safetensors file to load into the model first")
+
+
+def _page_command(commands: argparse._SubParsersAction[Parser], name: str, text: str) -> None:
+    one = _command(commands, name, text)
+    if name == "rules":
+        one.add_argument("files", nargs="*", metavar="FILE", help="default: rules in pyproject.toml")
+    if name == "presets":
+        one.add_argument("name", nargs="?", metavar="NAME", help="the preset to print")
+    if name == "explain":
+        one.add_argument("code", nargs="?", metavar="CODE", help="the code or the name of a finding")
+
+
+def _seed(text: str) -> int:
+    try:
+        seed = int(text)
+    except ValueError:
+        seed = -1
+    if not 0 <= seed < 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed; expected a whole number from 0 to 2**63 - 1")
+    return seed

@@ -1,0 +1,118 @@
+"""From a plan to numbers: each parameter's whole new value, drawn slot by slot, nothing written yet."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rnninit_hooks.anatomy import Member
+from rnninit_hooks.findings import Finding
+from rnninit_hooks.recipes.draws import Keyed
+from rnninit_hooks.slots import Piece, Slot
+from rnninit_hooks.units import Unit
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Composed:
+    """One parameter's new value, in its own dtype on the CPU; what no rule decides holds the bits that it had."""
+
+    member: Member
+    value: Tensor
+    units: tuple[Unit, ...]
+
+
+def draw(unit: Unit, seed: int) -> Tensor:
+    """The value of one unit, float64 on the CPU; depends on (seed, address) alone, never on a global stream."""
+    value = unit.recipe.fill(unit.block, Keyed(seed, unit.block.address))
+    if tuple(value.shape) != unit.block.shape:
+        raise ValueError(f"recipe {unit.recipe} filled {unit.block.address} with shape {tuple(value.shape)}, expected {unit.block.shape}")
+    return value.detach().to(device="cpu", dtype=torch.float64)
+
+
+def cast(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """Round once to float32 and then on, so that a model built in bfloat16 equals one cast to it."""
+    return value.to(dtype) if dtype in (torch.float64, torch.float32) else value.to(torch.float32).to(dtype)
+
+
+def compose(
+    units: Iterable[Unit], seed: int, *, progress: Progress | None = None, open_to: Callable[[Member], bool] = lambda _: True
+) -> Iterator[Composed]:
+    """Draw every unit and lay the pieces into whole parameters, one parameter at a time, where `open_to` allows it."""
+    groups = _by_parameter(tuple(units))
+    total = sum(len(group) for group in groups)
+    done = 0
+    with torch.no_grad(), torch.autocast("cpu", enabled=False):
+        for group in groups:
+            yield from _compose_group(group, seed, open_to)
+            done += len(group)
+            if progress:
+                progress(done, total, group[-1].block.address)
+
+
+def _by_parameter(units: tuple[Unit, ...]) -> list[list[Unit]]:
+    """Units that share a parameter, directly or through the partners of a bias, stand together."""
+    home: dict[tuple[int, ...], list[Unit]] = {}
+    for unit in units:
+        keys = [piece.member.key for slot in unit.slots for piece in slot.pieces]
+        merged: list[Unit] = []
+        for group in {id(home[key]): home[key] for key in keys if key in home}.values():
+            merged += group
+        merged.append(unit)
+        for key in {*keys, *(p.member.key for u in merged for s in u.slots for p in s.pieces)}:
+            home[key] = merged
+    return list({id(group): group for group in home.values()}.values())
+
+
+def _compose_group(group: list[Unit], seed: int, open_to: Callable[[Member], bool]) -> Iterator[Composed]:
+    values: dict[tuple[int, ...], Tensor] = {}
+    members: dict[tuple[int, ...], Member] = {}
+    users: dict[tuple[int, ...], list[Unit]] = defaultdict(list)
+    for unit in group:
+        for piece, part in unit.contributions(draw(unit, seed)):
+            if not open_to(piece.member):
+                continue
+            key = piece.member.key
+            members.setdefault(key, piece.member)
+            if key not in values:
+                values[key] = fresh_copy(piece.member)
+            _lay(values[key], piece, unit.slots[0], part)
+            users[key].append(unit)
+    for key, value in values.items():
+        yield Composed(members[key], value, tuple(users[key]))
+
+
+def fresh_copy(member: Member) -> Tensor:
+    """A private CPU copy of what a parameter holds now."""
+    return member.read().detach().to(device="cpu", copy=True).contiguous()
+
+
+def _lay(whole: Tensor, piece: Piece, slot: Slot, part: Tensor) -> None:
+    view = piece.view(whole)
+    keep = view[slot.padding].clone() if slot.padding is not None else None
+    view.copy_(cast(part, whole.dtype))
+    if keep is not None:
+        view[slot.padding] = keep
+
+
+def not_finite(composed: Composed) -> Finding | None:
+    """A finding when a drawn value overflows the parameter's dtype or is nan."""
+    if composed.value.isfinite().all():
+        return None
+    rule = composed.units[0].rule
+    return Finding(
+        "RNN205", f"rule {rule.id!r} would write nan or inf into {composed.member.dtype}", address=composed.member.name,
+        rule=rule.id, place=rule.origin, expected="finite numbers", fix="lower the value, or use a wider dtype",
+    )  # fmt: skip
+
+
+def digest(value: Tensor) -> str:
+    """A short name of a tensor's exact bits (blake2b, 8 bytes, of the little-endian storage)."""
+    raw = value.detach().to("cpu").contiguous().reshape(-1).view(torch.uint8)
+    return hashlib.blake2b(raw.numpy().tobytes(), digest_size=8).hexdigest()

@@ -1,0 +1,1 @@
+"""One page for each code, shown by `rnninit explain CODE`."""

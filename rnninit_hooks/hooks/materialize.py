@@ -1,0 +1,97 @@
+"""Settle now what is pending; give memory to what is on the meta device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from rnninit_hooks.errors import PendingInit
+from rnninit_hooks.hooks.flush import LOCK, flush
+from rnninit_hooks.hooks.ledger import ledger_of
+
+
+def materialize(model: nn.Module, device: torch.device | str | None = None) -> nn.Module:
+    """Write whatever is pending, now; returns the model.
+
+    With `device`, parameters and buffers on the meta device get memory there first, ties kept. What no rule decides
+    is filled by the owner's own `reset_parameters()`; `PendingInit` is raised, and nothing changed, when a module has
+    undecided tensors on meta and no such method. Without `device`, a pending meta tensor raises `PendingInit`.
+
+    >>> import torch, rnninit_hooks as ri
+    >>> with torch.device("meta"):
+    ...     lstm = torch.nn.LSTM(3, 4)
+    >>> _ = ri.attach(lstm, "lstm-classic")
+    >>> ri.materialize(lstm, device="cpu").bias_hh_l0.device.type
+    'cpu'
+    """
+    with LOCK:
+        if device is not None:
+            _give_memory(model, torch.device(device))
+        flush(model, settle_replaced=True)
+    return model
+
+
+def _give_memory(model: nn.Module, device: torch.device) -> None:
+    owners = [module for module in model.modules() if any(True for _ in _on_meta(module))]
+    for module in owners:
+        if trouble := _unfillable(module):
+            raise PendingInit(trouble)
+    memo: dict[int, Tensor] = {}
+    for module in owners:
+        undecided = _undecided(module)
+        for name, tensor in list(_on_meta(module)):
+            _replace(module, name, memo.setdefault(id(tensor), _empty_like(tensor, device)))
+        if undecided:
+            _reset(module)
+
+
+def _on_meta(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for registry in (module._parameters, module._buffers):
+        for name, tensor in registry.items():
+            if tensor is not None and not is_lazy(tensor) and tensor.is_meta:
+                yield name, tensor
+
+
+def _undecided(module: nn.Module) -> list[str]:
+    """Tensors on meta that no pending rule fills completely."""
+    ledger = ledger_of(module)
+    decided = set(ledger.snapshots) - ledger.partly if ledger else set()
+    return [name for name, _ in _on_meta(module) if name not in decided]
+
+
+def _resetter(module: nn.Module) -> object:
+    return getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
+
+
+def _unfillable(module: nn.Module) -> str | None:
+    undecided = _undecided(module)
+    if undecided and not callable(_resetter(module)):
+        names = ", ".join(undecided)
+        return (
+            f"{type(module).__name__} has {names} on the meta device, no rule decides them and the class has no "
+            "reset_parameters(): add a rule for them, or build this module on a real device"
+        )
+    return None
+
+
+def _reset(module: nn.Module) -> None:
+    reset = _resetter(module)
+    assert callable(reset)  # _unfillable refused the others
+    with torch.random.fork_rng(devices=[]):  # the module's own draws must not move the global stream
+        reset()
+
+
+def _empty_like(tensor: Tensor, device: torch.device) -> Tensor:
+    empty = torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
+    return nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+
+
+def _replace(module: nn.Module, name: str, value: Tensor) -> None:
+    """By setattr, so that recurrent modules keep their list of flat weights in step."""
+    setattr(module, name, value)
+    ledger = ledger_of(module)
+    if ledger:
+        ledger.replaced.discard(name)

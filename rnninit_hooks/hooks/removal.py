@@ -1,0 +1,73 @@
+"""Install and remove the hooks of a pending model. Hooks are module-level functions, found by value, so copies carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, MutableMapping
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+
+from rnninit_hooks.hooks.ledger import drop
+
+Hook = Callable[..., Any]
+_REGISTRIES = ("_forward_pre_hooks", "_load_state_dict_pre_hooks", "_state_dict_pre_hooks")
+_known: set[Hook] = set()
+_after_clear: list[Callable[[], None]] = []
+
+
+def known(*hooks: Hook) -> None:
+    """Name the functions that count as ours."""
+    _known.update(hooks)
+
+
+def after_clear(callback: Callable[[], None]) -> None:
+    """Call back when something pending was settled."""
+    _after_clear.append(callback)
+
+
+def has(module: nn.Module, registry: str, hook: Hook) -> bool:
+    """True when a module already carries this hook."""
+    return any(_function(found) is hook for found in getattr(module, registry).values())
+
+
+def _function(found: Any) -> Any:
+    """The function itself; torch wraps load hooks that ask for the module."""
+    return getattr(found, "hook", found)
+
+
+def install(module: nn.Module, pre_forward: Hook, pre_state_dict: Hook) -> None:
+    """Put the hooks on that settle a subtree: in front, unless the module must first find out its own shapes."""
+    if not has(module, "_forward_pre_hooks", pre_forward):
+        module.register_forward_pre_hook(pre_forward, prepend=not isinstance(module, LazyModuleMixin))
+    if not has(module, "_state_dict_pre_hooks", pre_state_dict):
+        module.register_state_dict_pre_hook(pre_state_dict)
+
+
+def install_load(module: nn.Module, pre_load: Hook) -> None:
+    """Put the hook on that sees what a checkpoint brings. The private name is the one that torch 2.4 has too."""
+    if not has(module, "_load_state_dict_pre_hooks", pre_load):
+        module._register_load_state_dict_pre_hook(pre_load, with_module=True)
+
+
+def clear(root: nn.Module, *, keep: Iterable[int] = ()) -> None:
+    """Take every hook and ledger of ours off a subtree, but for the modules whose ids are to be kept."""
+    spared = set(keep)
+    for module in root.modules():
+        if id(module) not in spared:
+            for registry in _REGISTRIES:
+                _remove(getattr(module, registry), _known)
+            drop(module)
+    for callback in _after_clear:
+        callback()
+
+
+def remove(module: nn.Module, hook: Hook) -> None:
+    """Take one hook off one module."""
+    for registry in _REGISTRIES:
+        _remove(getattr(module, registry), {hook})
+
+
+def _remove(registry: MutableMapping[int, Any], hooks: set[Hook]) -> None:
+    for key in [key for key, found in registry.items() if _function(found) in hooks]:
+        del registry[key]

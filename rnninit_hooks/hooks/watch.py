@@ -1,0 +1,108 @@
+"""The hooks themselves: before a forward, a load, a state dict; and, while anything is pending, when a wrapper takes a model."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as registry
+from torch.nn.parameter import is_lazy
+
+from rnninit_hooks.anatomy import logical_names
+from rnninit_hooks.errors import PendingInit
+from rnninit_hooks.hooks import ledger as ledgers
+from rnninit_hooks.hooks import removal
+from rnninit_hooks.hooks.flush import LOCK, flush
+from rnninit_hooks.hooks.surroundings import faked, hostile
+from rnninit_hooks.writers import hidden_names
+
+F = TypeVar("F", bound=Callable[..., Any])
+_WRAPPERS = ("DistributedDataParallel", "DataParallel", "AveragedModel", "OptimizedModule")
+_REASON = "rnninit_hooks: an initialisation is pending; call rnninit_hooks.materialize(model) first"
+_handles: list[Any] = []
+
+
+def _eager(function: F) -> F:
+    """Keep the compiler out of a hook; torch 2.4 takes no reason."""
+    takes_reason = "reason" in inspect.signature(torch.compiler.disable).parameters
+    guarded: F = torch.compiler.disable(function, reason=_REASON) if takes_reason else torch.compiler.disable(function)
+    return guarded
+
+
+@_eager
+def pre_forward(module: nn.Module, args: Any) -> None:
+    """Settle the subtree of the module that is called."""
+    if not any(True for _ in ledgers.pending(module)):
+        removal.clear(module)
+        return
+    if reason := hostile(module):
+        raise PendingInit(f"an initialisation is pending and cannot run here: {reason}; call rnninit_hooks.materialize(model) first")
+    if not faked():
+        flush(module)
+
+
+@_eager
+def pre_state_dict(module: nn.Module, prefix: str, keep_vars: bool) -> None:
+    """Settle before anybody copies values that are not there yet; a model without memory yet has none to copy."""
+    if not faked() and not _without_memory(module):
+        flush(module)
+
+
+def _without_memory(module: nn.Module) -> bool:
+    return any(p.is_meta for owner, _ in ledgers.pending(module) for p in owner.parameters(recurse=False))
+
+
+def pre_load(module: nn.Module, state: Mapping[str, Any], prefix: str, *_: Any) -> None:
+    """Note what a checkpoint brings to this owner: a key of the right shape, whole."""
+    found = ledgers.ledger_of(module)
+    if found is None:
+        return
+    found.loaded |= {local for local in logical_names(module) if brings(module, local, state, prefix)}
+
+
+def brings(module: nn.Module, local: str, state: Mapping[str, Any], prefix: str) -> bool:
+    """True when a state dict has a value for one parameter of a module."""
+    names = [stored for stored, logical in hidden_names(module).items() if logical == local] or [local]
+    return any(_has(state, prefix + name, module._parameters.get(name)) for name in names)
+
+
+def _has(state: Mapping[str, Any], key: str, target: Tensor | None) -> bool:
+    """True when a state dict has a value for this parameter that will be taken; a wrong shape makes torch raise."""
+    if ".parametrizations." in f".{key}":
+        return any(name.startswith(f"{key}.original") for name in state)
+    value = state.get(key)
+    return value is not None and (target is None or is_lazy(target) or tuple(value.shape) == tuple(target.shape))
+
+
+def _on_module(parent: nn.Module, name: str, child: nn.Module | None) -> None:
+    """A wrapper takes a model: settle before it broadcasts, replicates, copies or traces."""
+    if child is not None and any(base.__name__ in _WRAPPERS for base in type(parent).__mro__):
+        flush(child)
+
+
+def _on_parameter(owner: nn.Module, name: str, parameter: Any) -> None:
+    """Somebody assigns a new parameter where one was pending: theirs is kept."""
+    found = ledgers.ledger_of(owner)
+    if found and parameter is not None and name in found.snapshots and parameter is not owner._parameters.get(name):
+        found.replaced.add(name)
+
+
+def _start() -> None:
+    with LOCK:
+        if not _handles:
+            _handles.append(registry.register_module_module_registration_hook(_on_module))
+            _handles.append(registry.register_module_parameter_registration_hook(_on_parameter))
+
+
+def _stop() -> None:
+    with LOCK:
+        while _handles and not ledgers.any_live():
+            _handles.pop().remove()
+
+
+removal.known(pre_forward, pre_state_dict, pre_load)
+removal.after_clear(_stop)
+ledgers.on_birth(_start)

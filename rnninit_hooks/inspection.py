@@ -1,0 +1,99 @@
+"""What every slot of a model effectively is: spectra per gate, biases as the gate feels them, memory in steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from rnninit_hooks.rows import FactTable, SlotFacts
+from rnninit_hooks.slots import Slot, dissect
+
+EXACT_SPECTRUM = 1024
+
+
+def inspect(model: nn.Module) -> FactTable:
+    """Measure every slot of a model; needs no policy, writes nothing.
+
+    Matrices (out, in) get singular values, orthogonality residual and, when square, the spectral radius: by
+    eigenvalues up to 1024 units, beyond that as ‖W^m‖^(1/m) with m = 2¹⁰, which is within 1 %. Biases are effective:
+    all partners plus what `forward` adds. The gate that keeps the old state also gets retention and time constant.
+    Slots on the meta device or not yet built have no numbers and are left out.
+
+    >>> import torch, rnninit_hooks as ri
+    >>> lstm = torch.nn.LSTM(3, 4)
+    >>> _ = ri.apply(lstm, "lstm-classic")
+    >>> facts = ri.inspect(lstm)["bias_l0[forget]"]
+    >>> facts.effective_bias, round(facts.retention, 3), round(facts.time_constant, 2)
+    (1.0, 0.731, 3.72)
+    """
+    slots = (slot for slot in dissect(model).slots if measurable(slot))
+    with torch.no_grad(), torch.autocast("cpu", enabled=False):
+        return FactTable(tuple(_facts(slot) for slot in slots))
+
+
+def measurable(slot: Slot) -> bool:
+    """True when a slot holds real numbers in memory."""
+    return slot.member.device.type != "meta" and slot.member.dtype.is_floating_point and 0 not in slot.shape
+
+
+def _facts(slot: Slot) -> SlotFacts:
+    value = slot.value()
+    return SlotFacts(
+        slot.address, slot.name, slot.organ.path, type(slot.organ.module).__name__, slot.shape,
+        str(slot.member.dtype).removeprefix("torch."),
+        **_moments(value), kind=slot.kind, gate=slot.gate, layer=slot.layer, direction=slot.direction,
+        **(_spectrum(value) if value.dim() == 2 and value.isfinite().all() else {}), **_bias(slot, value),
+    )  # fmt: skip
+
+
+def _moments(value: Tensor) -> dict[str, float]:
+    return {
+        "mean": value.mean().item(), "std": value.std(correction=0).item(),
+        "min": value.min().item(), "max": value.max().item(),
+    }  # fmt: skip
+
+
+def _spectrum(matrix: Tensor) -> Mapping[str, float]:
+    singular = torch.linalg.svdvals(matrix)
+    facts = {"singular_max": singular[0].item(), "singular_min": singular[-1].item(), "orthogonality": residual(matrix)}
+    if matrix.shape[0] == matrix.shape[1]:
+        facts["spectral_radius"] = spectral_radius(matrix)
+    return facts
+
+
+def residual(matrix: Tensor) -> float:
+    """max|W Wᵀ/g² − I| on the smaller side, g² the mean squared singular value; 1 for a zero matrix."""
+    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.mT
+    gram = tall.mT @ tall
+    scale = gram.diagonal().mean()
+    if scale == 0:
+        return 1.0
+    return (gram / scale - torch.eye(len(gram), dtype=gram.dtype, device=gram.device)).abs().max().item()
+
+
+def spectral_radius(matrix: Tensor) -> float:
+    """The largest |eigenvalue| of a square matrix."""
+    if len(matrix) <= EXACT_SPECTRUM:
+        return torch.linalg.eigvals(matrix).abs().max().item()
+    log_norm, power = 0.0, matrix
+    for step in range(11):
+        norm = torch.linalg.matrix_norm(power).item()
+        if norm == 0:
+            return 0.0
+        log_norm += math.log(norm) / 2**step
+        power = power / norm
+        power = power @ power if step < 10 else power
+    return math.exp(log_norm)
+
+
+def _bias(slot: Slot, value: Tensor) -> dict[str, float]:
+    if slot.kind != "bias":
+        return {}
+    facts = {"effective_bias": value.mean().item()}
+    if slot.polarity:
+        retention = torch.sigmoid(slot.polarity * value)
+        facts |= {"retention": retention.mean().item(), "time_constant": (1 / (1 - retention)).median().item()}
+    return facts

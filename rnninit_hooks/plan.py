@@ -1,0 +1,111 @@
+"""Policy x model: everything decided, nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from rnninit_hooks.anatomy import Member
+from rnninit_hooks.decisions import Decided, Decision, decide
+from rnninit_hooks.objections import objections
+from rnninit_hooks.recipes.draws import SAMPLER
+from rnninit_hooks.recipes.fills import Keep
+from rnninit_hooks.rows import Report, Row, Status
+from rnninit_hooks.rules.load import resolve
+from rnninit_hooks.slots import Slot, dissect
+from rnninit_hooks.units import Unit, units_of
+from rnninit_hooks.weighing import weigh
+
+if TYPE_CHECKING:
+    from rnninit_hooks.rules.models import Policy, Rule
+
+
+@dataclass(frozen=True)
+class Plan(Report):
+    """What a policy would do to a model: rows, findings, and the draws to make.
+
+    `str(plan)` prints it, `plan.to_dict()` gives plain data, `plan.ok` tells whether it can be applied.
+    """
+
+    policy: Policy = field(kw_only=True, repr=False)
+    units: tuple[Unit, ...] = field(default=(), repr=False, compare=False)
+    lazy: tuple[Member, ...] = field(default=(), repr=False, compare=False)
+    """Parameters of lazy modules, whose shapes are not known yet."""
+
+    def slot(self, address: str) -> Slot:
+        """The slot that a row of this plan speaks of; raises KeyError."""
+        return self._slots[address]
+
+    @cached_property
+    def _slots(self) -> dict[str, Slot]:
+        return {slot.address: slot for unit in self.units for slot in unit.slots}
+
+
+def plan(model: nn.Module, policy: Policy | str | Path) -> Plan:
+    """Decide every slot of a model by a policy, writing nothing.
+
+    Works on models on the meta device, with the same rows and findings. A rule that matches nothing, a recurrent slot
+    that no rule decides, a gate that a layout lacks, a shape that cannot obey: each is a finding, none is an exception.
+    `RuleFileError` is raised when `policy` is a path or a preset name that cannot be read.
+
+    >>> from torch import nn
+    >>> import rnninit_hooks as ri
+    >>> decided = ri.plan(nn.LSTM(3, 4), "lstm-classic")
+    >>> decided.ok, decided.rows[0].address, decided.rows[0].recipe
+    (True, 'weight_ih_l0[input]', 'xavier_uniform(gain=1.0)')
+    """
+    policy = resolve(policy)
+    anatomy = dissect(model)
+    decided = decide(policy, anatomy.slots)
+    units = tuple(units_of((d.slot, d.rule) for d in decided.decisions if d.rule and not isinstance(d.rule.init, Keep)))
+    findings = (*anatomy.findings, *objections(policy, decided, units, anatomy.lazy))
+    kept, allowed = weigh(policy, findings, stale_prefix="RNN1")
+    return Plan(
+        "plan", _rows(decided), kept, policy.seed, SAMPLER, allowed, policy=policy, units=units, lazy=anatomy.lazy,
+    )  # fmt: skip
+
+
+def _rows(decided: Decided) -> tuple[Row, ...]:
+    return tuple(row_of(decision, _status(decision)) for decision in decided.decisions)
+
+
+def _status(decision: Decision) -> Status:
+    if decision.rule is None:
+        return "untouched"
+    return "keep" if isinstance(decision.rule.init, Keep) else "write"
+
+
+def row_of(decision: Decision, status: Status, *, facts: Mapping[str, str] | None = None) -> Row:
+    """The row of one decided slot."""
+    slot, rule = decision.slot, decision.rule
+    return Row(
+        slot.address, slot.name, slot.organ.path, type(slot.organ.module).__name__, slot.shape,
+        str(slot.member.dtype).removeprefix("torch."), status, slot.kind, slot.gate, slot.layer, slot.direction,
+        rule.id if rule else None, str(rule.init) if rule else None, rule.origin if rule else None,
+        rule.why if rule else None, _note(decision, rule), (facts or {}).get("digest"),
+    )  # fmt: skip
+
+
+def _note(decision: Decision, rule: Rule | None) -> str | None:
+    slot = decision.slot
+    notes = [
+        f"decided by its other name {decision.via}" if decision.via else None,
+        "whole matrix" if rule and rule.whole else None,
+        _placement(decision, rule) if rule and len(slot.pieces) > 1 else None,
+        f"row {slot.padding} is padding and kept" if rule and slot.padding is not None else None,
+        slot.member.door.kind if slot.member.door.kind != "plain" else None,
+    ]
+    return "; ".join(note for note in notes if note) or None
+
+
+def _placement(decision: Decision, rule: Rule) -> str:
+    names = [piece.member.local for piece in decision.slot.pieces]
+    if rule.place == "split":
+        return f"split over {' and '.join(names)}"
+    chosen = next((p.member.local for p in decision.slot.pieces if p.partner == rule.place), names[0])
+    return f"placed in {chosen}, 0 in {', '.join(name for name in names if name != chosen)}"

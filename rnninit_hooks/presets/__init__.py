@@ -1,0 +1,1 @@
+"""Packaged rule files, each with its papers; read as `builtin:NAME`."""

@@ -1,0 +1,99 @@
+"""What is written into a model, draw by draw: which recipe fills which pieces, and how an effective bias is placed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from rnninit_hooks.recipes.base import Block, Recipe
+from rnninit_hooks.slots import Piece, Slot, fans, to_double
+
+if TYPE_CHECKING:
+    from rnninit_hooks.rules.models import Rule
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """One draw: a rule, the block that its recipe fills, and the slots that take it.
+
+    An ordinary unit has one slot and that slot's block. A `whole` unit has the block of the fused parameter and every
+    slot of it that the rule owns.
+    """
+
+    rule: Rule
+    block: Block
+    slots: tuple[Slot, ...]
+    whole: bool = False
+
+    @property
+    def recipe(self) -> Recipe:
+        """What fills the block."""
+        return self.rule.init
+
+    @property
+    def complete(self) -> bool:
+        """True when the unit owns everything that its block covers, so that its law can be judged."""
+        return not self.whole or sum(_numel(slot) for slot in self.slots) == _product(self.block.shape)
+
+    def contributions(self, value: Tensor) -> Iterator[tuple[Piece, Tensor]]:
+        """What each piece receives of the drawn value, in stored orientation."""
+        if self.whole:
+            for slot in self.slots:
+                piece = slot.pieces[0]
+                yield piece, piece.view(value.mT if slot.transposed else value)
+        else:
+            yield from _placed(self.slots[0], value, self.rule.place)
+
+    def current(self) -> Tensor:
+        """What the model effectively holds where this unit would write: float64, CPU, `block.shape`."""
+        slot = self.slots[0]
+        if not self.whole:
+            return slot.value()
+        stored = to_double(slot.member.read())
+        return stored.mT if slot.transposed else stored
+
+
+def _numel(slot: Slot) -> int:
+    return _product(slot.shape)
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    return int(torch.Size(shape).numel())
+
+
+def _placed(slot: Slot, value: Tensor, place: str) -> Iterator[tuple[Piece, Tensor]]:
+    value = (value.mT if slot.transposed else value) - slot.constant
+    chosen = _chosen(slot, place)
+    for piece in slot.pieces:
+        share = value / len(chosen) if piece in chosen else torch.zeros_like(value)
+        yield piece, piece.sign * share
+
+
+def _chosen(slot: Slot, place: str) -> list[Piece]:
+    if place == "split":
+        return list(slot.pieces)
+    return [piece for piece in slot.pieces if piece.partner == place][:1] or [slot.pieces[0]]
+
+
+def units_of(decisions: Iterable[tuple[Slot, Rule]]) -> Iterator[Unit]:
+    """Group decided slots into draws: one per slot, or one per parameter where the rule says `whole`."""
+    groups: dict[tuple[str, str], list[tuple[Slot, Rule]]] = defaultdict(list)
+    for slot, rule in decisions:
+        groups[rule.id, slot.name if rule.whole else slot.address].append((slot, rule))
+    for pairs in groups.values():
+        slot, rule = pairs[0]
+        slots = tuple(pair[0] for pair in pairs)
+        yield Unit(rule, whole_block(slot), slots, True) if rule.whole else Unit(rule, slot.block, slots)
+
+
+def whole_block(slot: Slot) -> Block:
+    """The block of the fused parameter that a slot is one gate of, with the fans of the stack."""
+    shape = slot.member.shape or ()
+    shape = shape[::-1] if slot.transposed else shape
+    fan_in, fan_out = fans(shape)
+    return replace(slot.block, address=slot.name, shape=shape, fan_in=fan_in, fan_out=fan_out, gate=None)
