@@ -90,7 +90,7 @@ def logical_names(module: nn.Module) -> list[str]:
     """Local names of a module's own parameters, as `forward` reads them."""
     hidden = hidden_names(module)
     names = [name for name, value in module._parameters.items() if value is not None and name not in hidden]
-    return [*names, *(name for name in hidden.values() if name not in names)]
+    return list(dict.fromkeys([*names, *hidden.values()]))
 
 
 def _member(module: nn.Module, path: str, local: str) -> Member:

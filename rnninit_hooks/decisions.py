@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """One slot and the rule that decides it, or None. `via` is another name of the tensor that the rule matched."""
+    """One slot and the rule that decides it, or None.
+
+    `via` is another name of the tensor that the rule matched. `within` is the sum of which the slot is one partner,
+    when a rule about the sum decides this partner and a literal rule another.
+    """
 
     slot: Slot
     rule: Rule | None
     via: str | None = None
+    within: Slot | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +58,11 @@ def _split(slot: Slot, rule: Rule | None, selections: Iterable[Selection]) -> It
     if rule is None or not rule.literal or len(slot.pieces) == 1:
         yield Decision(slot, rule)
         return
-    literal = [selection for selection in selections if selection.rule.literal and selection.has(slot)]
+    matching = [selection for selection in selections if selection.has(slot)]
     for piece in slot.pieces:
-        named = [selection.rule for selection in literal if piece.member.name in selection.named(slot)]
-        yield Decision(slot.single(piece), named[-1] if named else None)
+        named = [s.rule for s in matching if not s.rule.literal or piece.member.name in s.named(slot)]
+        rule = named[-1] if named else None
+        yield Decision(slot.single(piece), rule, within=None if rule is None or rule.literal else slot)
 
 
 def _tied(decisions: tuple[Decision, ...]) -> tuple[tuple[Decision, ...], tuple[Finding, ...]]:
@@ -72,7 +78,7 @@ def _joined(group: list[Decision]) -> Decision:
     if first.rule:
         return first
     other = next((decision for decision in group if decision.rule), None)
-    return Decision(first.slot, other.rule, other.slot.address) if other else first
+    return Decision(first.slot, other.rule, other.slot.address, other.within) if other else first
 
 
 def _clash(group: list[Decision]) -> Finding | None:

@@ -131,7 +131,8 @@ def _one_partner(selection: Selection, slots: tuple[Slot, ...]) -> Finding:
     )  # fmt: skip
 
 
-def _impossible(units: Iterable[Unit]) -> Iterator[Finding]:
+def impossible(units: Iterable[Unit]) -> Iterator[Finding]:
+    """Draws that cannot hold on the shape that they are asked for."""
     for unit in units:
         reason = unit.recipe.refuse(unit.block)
         if unit.whole and len(unit.slots[0].pieces) > 1:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from rnninit_hooks.decisions import Decision
 from rnninit_hooks.recipes.base import Block, Recipe
+from rnninit_hooks.recipes.fills import Keep
 from rnninit_hooks.slots import Piece, Slot, fans, to_double
 
 if TYPE_CHECKING:
@@ -22,13 +24,14 @@ class Unit:
     """One draw: a rule, the block that its recipe fills, and the slots that take it.
 
     An ordinary unit has one slot and that slot's block. A `whole` unit has the block of the fused parameter and every
-    slot of it that the rule owns.
+    slot of it that the rule owns. `only` limits the writing to one partner of a sum, where a literal rule has the other.
     """
 
     rule: Rule
     block: Block
     slots: tuple[Slot, ...]
     whole: bool = False
+    only: Piece | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -38,7 +41,8 @@ class Unit:
     @property
     def complete(self) -> bool:
         """True when the unit owns everything that its block covers, so that its law can be judged."""
-        return not self.whole or sum(_numel(slot) for slot in self.slots) == _product(self.block.shape)
+        owns_all = not self.whole or sum(_numel(slot) for slot in self.slots) == _product(self.block.shape)
+        return owns_all and self.only is None
 
     def contributions(self, value: Tensor) -> Iterator[tuple[Piece, Tensor]]:
         """What each piece receives of the drawn value, in stored orientation."""
@@ -47,7 +51,9 @@ class Unit:
                 piece = slot.pieces[0]
                 yield piece, piece.view(value.mT if slot.transposed else value)
         else:
-            yield from _placed(self.slots[0], value, self.rule.place)
+            for piece, part in _placed(self.slots[0], value, self.rule.place):
+                if self.only is None or piece is self.only:
+                    yield piece, part
 
     def current(self) -> Tensor:
         """What the model effectively holds where this unit would write: float64, CPU, `block.shape`."""
@@ -80,15 +86,26 @@ def _chosen(slot: Slot, place: str) -> list[Piece]:
     return [piece for piece in slot.pieces if piece.partner == place][:1] or [slot.pieces[0]]
 
 
-def units_of(decisions: Iterable[tuple[Slot, Rule]]) -> Iterator[Unit]:
+def units_of(decisions: Iterable[Decision]) -> Iterator[Unit]:
     """Group decided slots into draws: one per slot, or one per parameter where the rule says `whole`."""
-    groups: dict[tuple[str, str], list[tuple[Slot, Rule]]] = defaultdict(list)
-    for slot, rule in decisions:
-        groups[rule.id, slot.name if rule.whole else slot.address].append((slot, rule))
-    for pairs in groups.values():
-        slot, rule = pairs[0]
-        slots = tuple(pair[0] for pair in pairs)
-        yield Unit(rule, whole_block(slot), slots, True) if rule.whole else Unit(rule, slot.block, slots)
+    groups: dict[tuple[str, str], list[Decision]] = defaultdict(list)
+    for decision in decisions:
+        if decision.rule and not isinstance(decision.rule.init, Keep):
+            name = decision.slot.name if decision.rule.whole else decision.slot.address
+            groups[decision.rule.id, name].append(decision)
+    for group in groups.values():
+        yield _unit(group)
+
+
+def _unit(group: list[Decision]) -> Unit:
+    first = group[0]
+    rule, slot = first.rule, first.slot
+    assert rule is not None  # units_of groups decided slots alone
+    if first.within:
+        return Unit(rule, first.within.block, (first.within,), only=slot.pieces[0])
+    if rule.whole:
+        return Unit(rule, whole_block(slot), tuple(decision.slot for decision in group), True)
+    return Unit(rule, slot.block, (slot,))
 
 
 def whole_block(slot: Slot) -> Block:

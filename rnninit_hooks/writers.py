@@ -35,6 +35,10 @@ class Door:
         assert found is not None  # logical_names lists no empty parameter
         return [found]
 
+    def everything(self, owner: nn.Module, local: str) -> list[Tensor]:
+        """All that a write may change, to be put back when it fails."""
+        return self.stored(owner, local)
+
     def shape(self, owner: nn.Module, local: str) -> tuple[int, ...]:
         """The shape of the logical value."""
         return tuple(self.stored(owner, local)[0].shape)
@@ -54,6 +58,10 @@ class ParametrizedDoor(Door):
     def stored(self, owner: nn.Module, local: str) -> list[Tensor]:
         """Every original that the parametrization computes the value from."""
         return list(_parametrization(owner, local).parameters(recurse=False))
+
+    def everything(self, owner: nn.Module, local: str) -> list[Tensor]:
+        """The originals, and buffers such as the base of an orthogonal map."""
+        return [*self.stored(owner, local), *_parametrization(owner, local).buffers()]
 
     def shape(self, owner: nn.Module, local: str) -> tuple[int, ...]:
         """The shape of what the parametrization gives."""

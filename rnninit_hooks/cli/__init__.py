@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from argparse import Namespace
-from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnninit_hooks.cli.failures import INTERRUPTED, NOT_JUDGED, CannotJudge, one_line
 from rnninit_hooks.errors import RnnInitError, RuleFileError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
 
 _MODEL_COMMANDS = ("plan", "apply", "check", "inspect")
 
@@ -52,11 +56,11 @@ def _dispatch(options: Namespace) -> int:
     flags = {key: getattr(options, key, None) for key in ("format", "rules", "targets")}
     if options.command not in _MODEL_COMMANDS:
         asks_project = options.command == "rules" and not options.files
-        own = settings(folder if asks_project else None, os.environ, flags)
+        own = settings(folder, os.environ, flags=flags, project=asks_project)
         return int(getattr(pages, f"{options.command}_command")(options, own))
     from rnninit_hooks.cli import commands
 
-    job = commands.Job(options, settings(folder, os.environ, flags))
+    job = commands.Job(options, settings(folder, os.environ, flags=flags))
     return int(getattr(commands, f"{options.command}_command")(job))
 
 
@@ -101,6 +105,6 @@ def _say(failure: CannotJudge) -> None:
 
 def _wants_json(words: Sequence[str]) -> bool:
     """Which format was asked for, also where the words could not be parsed."""
-    given = [after for word, after in zip(words, [*words[1:], ""], strict=True) if word == "--format"]
+    given = [after for word, after in pairwise(words) if word == "--format"]
     given += [word.partition("=")[2] for word in words if word.startswith("--format=")]
     return (given[-1] if given else os.environ.get("RNNINIT_FORMAT")) == "json"

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from argparse import Namespace
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rnninit_hooks.cli.failures import CannotJudge
 from rnninit_hooks.cli.progress import progress_bar
-from rnninit_hooks.cli.settings import Settings, TargetName
 from rnninit_hooks.cli.targets import arguments, build, importable
 from rnninit_hooks.cli.verdicts import Judged, Written, deliver
 from rnninit_hooks.errors import PolicyError, RnnInitWarning
 from rnninit_hooks.rows import FactTable, Report
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
     from torch import nn
 
+    from rnninit_hooks.cli.settings import Settings, TargetName
     from rnninit_hooks.rules.models import Policy
 
 T = TypeVar("T")
@@ -72,17 +73,17 @@ class Job:
 
 def plan_command(job: Job) -> int:
     """`rnninit plan`."""
-    from rnninit_hooks.plan import plan
-
     policy = job.policy
+    from rnninit_hooks.planning import plan  # wakes torch, which rules that cannot be read need not wait for
+
     return _deliver(job, job.each(lambda model: plan(model, policy)))
 
 
 def check_command(job: Job) -> int:
     """`rnninit check`."""
-    from rnninit_hooks.check import check
-
     policy, weights = job.policy, job.options.weights
+    from rnninit_hooks.checking import check  # after the rules: it wakes torch
+
     if weights:
         job.only_target("because --weights belong to one model")
 
@@ -118,9 +119,9 @@ def apply_command(job: Job) -> int:
 
 
 def _applied(model: nn.Module, policy: Policy, path: Path, spec: str) -> tuple[Report, Written]:
-    from rnninit_hooks.apply import apply
+    from rnninit_hooks.applying import apply
     from rnninit_hooks.cli.weights import save
-    from rnninit_hooks.plan import plan
+    from rnninit_hooks.planning import plan
 
     try:
         with progress_bar() as progress:
@@ -128,11 +129,17 @@ def _applied(model: nn.Module, policy: Policy, path: Path, spec: str) -> tuple[R
     except PolicyError as error:
         decided = plan(model, policy)
         extra = tuple(finding for finding in error.findings if finding not in decided.findings)
-        return Report("plan", decided.rows, (*decided.findings, *extra), decided.seed, decided.sampler, decided.allowed), Written(path)
-    facts = {"format": "pt", "rnninit.target": spec, "rnninit.seed": str(report.seed), "rnninit.sampler": report.sampler}
+        return Report(
+            "plan", decided.rows, (*decided.findings, *extra), decided.seed, decided.sampler, decided.allowed
+        ), Written(path)
+    facts = {
+        "format": "pt",
+        "rnninit.target": spec,
+        "rnninit.seed": str(report.seed),
+        "rnninit.sampler": report.sampler,
+    }
     return report, Written(path, save(model, path, metadata=facts), path.stat().st_size)
 
 
 def _deliver(job: Job, reports: Iterable[tuple[str, Any]]) -> int:
     return deliver(Judged(job.options.command, tuple(reports)), job.settings.format, output=job.options.output)
-

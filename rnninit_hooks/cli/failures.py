@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rnninit_hooks.errors import RnnInitError
-from rnninit_hooks.findings import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rnninit_hooks.findings import Finding
 
 CLEAN, FINDINGS, NOT_JUDGED, INTERRUPTED = 0, 1, 2, 130
 
@@ -14,20 +18,22 @@ class CannotJudge(RnnInitError):
     """The command line could not come to a verdict; the process ends with 2.
 
     >>> print(CannotJudge("RNNINIT_FORMAT 'yaml'", "no such format", expected="text or json", fix="unset it"))
-    rnninit: RNNINIT_FORMAT 'yaml': no such format; expected text or json; do unset it
+    rnninit: RNNINIT_FORMAT 'yaml': no such format; expected text or json; fix: unset it
     """
 
     def __init__(
         self, subject: str, found: str, *, expected: str | None = None, fix: str | None = None,
         findings: Sequence[Finding] = (),
     ) -> None:  # fmt: skip
+        """`subject` is what the failure is about; `findings` are the problems of a rule file or a plan."""
         self.subject, self.found, self.expected, self.fix = subject, found, expected, fix
         self.findings = tuple(findings)
         super().__init__(subject, found)
 
     def __str__(self) -> str:
+        """All of it on one line."""
         expected = f"; expected {self.expected}" if self.expected else ""
-        fix = f"; do {self.fix}" if self.fix else ""
+        fix = f"; fix: {self.fix}" if self.fix else ""
         return f"rnninit: {self.subject}: {self.found}{expected}{fix}"
 
     def to_dict(self) -> dict[str, str]:

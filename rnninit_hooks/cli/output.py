@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rnninit_hooks.cli.failures import CannotJudge
 from rnninit_hooks.report.formats import to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
     from rich.text import Text
 
 PIPE_WIDTH = 80
@@ -57,7 +58,9 @@ def write_file(path: Path, text: str) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise CannotJudge(f"--output {str(path)!r}", f"cannot be written: {error.strerror}", fix="name another file") from error
+        raise CannotJudge(
+            f"--output {str(path)!r}", f"cannot be written: {error.strerror}", fix="name another file"
+        ) from error
 
 
 def make_lossless(stream: TextIO) -> None:

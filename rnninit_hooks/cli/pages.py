@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rnninit_hooks.cli.failures import CLEAN, FINDINGS, CannotJudge, did_you_mean
 from rnninit_hooks.cli.output import page_width, print_json, print_lines, print_text
-from rnninit_hooks.cli.settings import Settings
 from rnninit_hooks.errors import RuleFileError
 from rnninit_hooks.findings import CODES, Code, Finding
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable, Iterator, Sequence
+
     from rich.text import Text
+
+    from rnninit_hooks.cli.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,11 @@ def _rule_lines(verdicts: Iterable[FileVerdict], width: int) -> Iterator[Text]:
 
     for verdict in verdicts:
         yield from finding_lines(verdict.findings, width=width)
-        said = count(len(verdict.findings), "problem") if verdict.findings else f"{count(verdict.rules, 'rule')}, seed {verdict.seed}"
+        said = (
+            count(len(verdict.findings), "problem")
+            if verdict.findings
+            else f"{count(verdict.rules, 'rule')}, seed {verdict.seed}"
+        )
         yield Text(visible(f"{verdict.file}: {said}"), style="red" if verdict.findings else "green")
 
 
@@ -97,7 +103,9 @@ def presets_command(options: Namespace, settings: Settings) -> int:
 def _print_presets(known: dict[str, str], settings: Settings) -> None:
     papers = {name: _papers(_packaged("presets", f"{name}.yaml")) for name in known}
     if settings.format == "json":
-        print_json({"presets": [{"name": name, "summary": text, "papers": papers[name]} for name, text in known.items()]})
+        print_json(
+            {"presets": [{"name": name, "summary": text, "papers": papers[name]} for name, text in known.items()]}
+        )
     else:
         print_lines(_preset_lines(known, papers, page_width()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import NoReturn
 
 from rnninit_hooks import __version__
@@ -53,7 +54,7 @@ _PAGE_COMMANDS = {
 
 
 def _parser_with(one: Parser) -> Parser:
-    one.formatter_class = argparse.RawDescriptionHelpFormatter
+    one.formatter_class = partial(argparse.RawDescriptionHelpFormatter, width=80)
     one.allow_abbrev = False
     return one
 
@@ -68,7 +69,9 @@ def _command(commands: argparse._SubParsersAction[Parser], name: str, text: str)
 def _model_command(commands: argparse._SubParsersAction[Parser], name: str, text: str) -> None:
     one = _command(commands, name, text)
     one.add_argument("targets", nargs="*", metavar="TARGET", help="default: targets in pyproject.toml")
-    one.add_argument("--arg", action="append", default=[], metavar="KEY=VALUE", help="an argument for the factory, JSON or text")
+    one.add_argument(
+        "--arg", action="append", default=[], metavar="KEY=VALUE", help="an argument for the factory, JSON or text"
+    )
     one.add_argument("--seed", type=_seed, metavar="N", help="instead of the seed in the rules")
     if name != "inspect":
         one.add_argument("--rules", metavar="F", help="a rule file, or the name of a preset")

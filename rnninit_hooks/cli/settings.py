@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnninit_hooks.cli.failures import CannotJudge, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FORMATS = ("text", "json")
 _KEYS = ("rules", "targets")
@@ -23,6 +25,7 @@ class TargetName:
     base: Path
 
     def __str__(self) -> str:
+        """The target as written."""
         return self.spec
 
 
@@ -44,9 +47,14 @@ class Settings:
         return self.rules
 
 
-def settings(folder: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
-    """What holds for this call: default < pyproject.toml < environment < flag."""
-    found = _with_environment(_from_file(folder) if folder else Settings(), environment)
+def settings(
+    folder: Path, environment: Mapping[str, str], *, flags: Mapping[str, Any], project: bool = True
+) -> Settings:
+    """What holds for this call: default < pyproject.toml < environment < flag.
+
+    Without `project`, no pyproject.toml is read: explaining a code must not fail because of one.
+    """
+    found = _with_environment(_from_file(folder) if project else Settings(), environment)
     spelled = {key: value for key, value in flags.items() if value}
     if "targets" in spelled:
         spelled["targets"] = tuple(TargetName(spec, folder) for spec in spelled["targets"])
@@ -98,7 +106,9 @@ def _read(file: Path, table: Mapping[str, Any]) -> Settings:
             raise CannotJudge(where, f"unknown key {key!r}", expected=" or ".join(_KEYS), fix=fix)
     rules, targets = table.get("rules"), table.get("targets", [])
     if rules is not None and not (isinstance(rules, str) and rules):
-        raise CannotJudge(where, f"rules is {rules!r}", expected="a path or a preset name", fix='write rules = "init.rules.yaml"')
+        raise CannotJudge(
+            where, f"rules is {rules!r}", expected="a path or a preset name", fix='write rules = "init.rules.yaml"'
+        )
     if not isinstance(targets, list) or not all(isinstance(spec, str) for spec in targets):
         fix = 'write targets = ["acme.models:build"]'
         raise CannotJudge(where, f"targets is {targets!r}", expected="a list of targets", fix=fix)

@@ -8,16 +8,18 @@ import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from rnninit_hooks.cli.failures import CannotJudge, did_you_mean, one_line
-from rnninit_hooks.cli.settings import TargetName
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+    from types import ModuleType
+
     from torch import nn
+
+    from rnninit_hooks.cli.settings import TargetName
 
 _EXPECTED = "package.module:factory or path/to/file.py:name"
 
@@ -32,7 +34,9 @@ def arguments(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key.isidentifier():
-            raise CannotJudge(f"--arg {text!r}", "no key=value pair", expected="--arg name=value", fix="write e.g. --arg hidden=16")
+            raise CannotJudge(
+                f"--arg {text!r}", "no key=value pair", expected="--arg name=value", fix="write e.g. --arg hidden=16"
+            )
         if key in found:
             raise CannotJudge(f"--arg {text!r}", f"{key} is given twice", expected="one value", fix="remove one")
         found[key] = _value(value)
@@ -66,18 +70,31 @@ def importable(target: TargetName) -> Iterator[None]:
 def build(target: TargetName, keywords: Mapping[str, Any], *, seed: int) -> nn.Module:
     """The module that a target names: an instance as it is, or what a class or factory returns for `keywords`.
 
-    torch's CPU stream is seeded while the factory runs and put back afterwards, so that the parts of a model that no
-    rule decides are the same in every run. Raises `CannotJudge`, with the cause attached.
+    torch's CPU stream is seeded while the target is imported and called, and put back afterwards, so that the parts
+    of a model that no rule decides are the same in every run. Raises `CannotJudge`, with the cause attached.
     """
     path, name = _split(target)
-    found = _lookup(target, _import(target, path), name)
-    return _module(target, _call(target, found, keywords, seed))
+    with _seeded(seed):
+        found = _lookup(target, _import(target, path), name)
+    with _seeded(seed):  # anew, so that what the factory draws does not depend on what the import drew
+        return _module(target, _call(target, found, keywords))
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    from torch import default_generator, random
+
+    with random.fork_rng(devices=[]):
+        default_generator.manual_seed(seed)
+        yield
 
 
 def _split(target: TargetName) -> tuple[str, str]:
     path, colon, name = target.spec.rpartition(":")
     if not colon or not path or not all(part.isidentifier() for part in name.split(".")):
-        raise CannotJudge(_subject(target), "no target", expected=_EXPECTED, fix="name the module and what to call in it")
+        raise CannotJudge(
+            _subject(target), "no target", expected=_EXPECTED, fix="name the module and what to call in it"
+        )
     return path, name
 
 
@@ -93,14 +110,18 @@ def _import(target: TargetName, path: str) -> ModuleType:
     except ModuleNotFoundError as error:
         raise _not_found(target, path, error) from error
     except (Exception, SystemExit) as error:
-        raise CannotJudge(_subject(target), f"importing {path} raised {one_line(error)}", fix="mend it; --traceback shows where") from error
+        raise CannotJudge(
+            _subject(target), f"importing {path} raised {one_line(error)}", fix="mend it; --traceback shows where"
+        ) from error
 
 
 def _not_found(target: TargetName, path: str, error: ModuleNotFoundError) -> CannotJudge:
     if error.name and (path == error.name or path.startswith(f"{error.name}.")):
         fix = f"run it where `python -c 'import {path}'` works"
         return CannotJudge(_subject(target), f"no module named {error.name!r}", expected=_EXPECTED, fix=fix)
-    return CannotJudge(_subject(target), f"importing {path} needs {error.name!r}, which is not installed", fix="install it")
+    return CannotJudge(
+        _subject(target), f"importing {path} needs {error.name!r}, which is not installed", fix="install it"
+    )
 
 
 def _from_file(target: TargetName, file: Path) -> ModuleType:
@@ -140,28 +161,31 @@ def _lookup(target: TargetName, module: ModuleType, name: str) -> Any:
     return found
 
 
-def _call(target: TargetName, found: Any, keywords: Mapping[str, Any], seed: int) -> Any:
-    from torch import default_generator, nn, random
+def _call(target: TargetName, found: Any, keywords: Mapping[str, Any]) -> Any:
+    from torch import nn
 
+    subject = _subject(target)
     if isinstance(found, nn.Module):
         if keywords:
-            raise CannotJudge(_subject(target), "an instance takes no --arg", expected="a class or a factory", fix="drop --arg")
+            raise CannotJudge(subject, "an instance takes no --arg", expected="a class or a factory", fix="drop --arg")
         return found
     if not callable(found):
-        raise CannotJudge(_subject(target), f"a {type(found).__name__}", expected="a class, a factory or an nn.Module", fix="name one")
-    with random.fork_rng(devices=[]):
-        default_generator.manual_seed(seed)
-        try:
-            return found(**keywords)
-        except (Exception, SystemExit) as error:
-            fix = "give its arguments as --arg name=value" if isinstance(error, TypeError) else "mend it"
-            found_text = f"calling it raised {one_line(error)}"
-            raise CannotJudge(_subject(target), found_text, fix=f"{fix}; --traceback shows where") from error
+        expected = "a class, a factory or an nn.Module"
+        raise CannotJudge(subject, f"it is {found!r}", expected=expected, fix="name one")
+    try:
+        return found(**keywords)
+    except (Exception, SystemExit) as error:
+        fix = "give its arguments as --arg name=value" if isinstance(error, TypeError) else "mend it"
+        raise CannotJudge(
+            subject, f"calling it raised {one_line(error)}", fix=f"{fix}; --traceback shows where"
+        ) from error
 
 
 def _module(target: TargetName, made: Any) -> nn.Module:
     from torch import nn
 
     if not isinstance(made, nn.Module):
-        raise CannotJudge(_subject(target), f"it gave a {type(made).__name__}", expected="a torch.nn.Module", fix="return the model")
+        raise CannotJudge(
+            _subject(target), f"it gave a {type(made).__name__}", expected="a torch.nn.Module", fix="return the model"
+        )
     return made

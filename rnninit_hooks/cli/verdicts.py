@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +13,8 @@ from rnninit_hooks.report.words import count, visible
 from rnninit_hooks.rows import FactTable, Report
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.text import Text
 
 
@@ -26,6 +27,7 @@ class Written:
     size: int = 0
 
     def __str__(self) -> str:
+        """One line for people."""
         if self.tensors is None:
             return f"nothing was written to {self.path}"
         return f"wrote {self.path}: {count(self.tensors, 'tensor')}, {count(self.size, 'byte')}"

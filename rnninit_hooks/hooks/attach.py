@@ -20,7 +20,8 @@ from rnninit_hooks.hooks import removal, watch
 from rnninit_hooks.hooks.flush import LOCK
 from rnninit_hooks.hooks.ledger import Journal, Ledger, ledger_of, pending, put
 from rnninit_hooks.hooks.snapshots import snapshot
-from rnninit_hooks.plan import Plan, plan
+from rnninit_hooks.planning import Plan, plan
+from rnninit_hooks.recipes.fills import Keep
 from rnninit_hooks.rows import Report, Row
 from rnninit_hooks.slots import Slot
 
@@ -157,10 +158,10 @@ def _covered(member: Member, slots: list[tuple[Slot, str]]) -> bool:
 
 def _owners(model: nn.Module, decided: Plan) -> dict[str, tuple[nn.Module, list[tuple[Slot, str]], list[Member]]]:
     owners: dict[str, tuple[nn.Module, list[tuple[Slot, str]], list[Member]]] = {}
-    for unit in decided.units:
-        for slot in unit.slots:
-            organ = slot.organ
-            owners.setdefault(organ.path, (organ.module, [], []))[1].append((slot, unit.rule.id))
+    for decision in decided.decisions:
+        if decision.rule and not isinstance(decision.rule.init, Keep):
+            organ = decision.slot.organ
+            owners.setdefault(organ.path, (organ.module, [], []))[1].append((decision.slot, decision.rule.id))
     for member in decided.lazy:
         owners.setdefault(member.path, (member.owner, [], []))[2].append(member)
     return owners

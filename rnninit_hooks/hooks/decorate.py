@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from rnninit_hooks.apply import apply
+from rnninit_hooks.applying import apply
 from rnninit_hooks.hooks.attach import attach
 from rnninit_hooks.rules.load import resolve
 

@@ -14,14 +14,14 @@ from torch.nn.parameter import is_lazy
 
 from rnninit_hooks.anatomy import Member, logical_names
 from rnninit_hooks.announcing import announce
-from rnninit_hooks.apply import apply_plan
+from rnninit_hooks.applying import apply_plan
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.hooks import removal
 from rnninit_hooks.hooks.attach import attach
 from rnninit_hooks.hooks.flush import LOCK
 from rnninit_hooks.hooks.surroundings import faked, hostile
 from rnninit_hooks.hooks.watch import brings
-from rnninit_hooks.plan import plan
+from rnninit_hooks.planning import plan
 from rnninit_hooks.rows import Report
 from rnninit_hooks.rules.load import resolve
 

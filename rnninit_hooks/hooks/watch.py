@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -23,6 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _WRAPPERS = ("DistributedDataParallel", "DataParallel", "AveragedModel", "OptimizedModule")
 _REASON = "rnninit_hooks: an initialisation is pending; call rnninit_hooks.materialize(model) first"
 _handles: list[Any] = []
+_busy: list[bool] = []
 
 
 def _eager(function: F) -> F:
@@ -80,7 +82,8 @@ def _has(state: Mapping[str, Any], key: str, target: Tensor | None) -> bool:
 def _on_module(parent: nn.Module, name: str, child: nn.Module | None) -> None:
     """A wrapper takes a model: settle before it broadcasts, replicates, copies or traces."""
     if child is not None and any(base.__name__ in _WRAPPERS for base in type(parent).__mro__):
-        flush(child)
+        with _registering():
+            flush(child)
 
 
 def _on_parameter(owner: nn.Module, name: str, parameter: Any) -> None:
@@ -99,8 +102,19 @@ def _start() -> None:
 
 def _stop() -> None:
     with LOCK:
-        while _handles and not ledgers.any_live():
+        while _handles and not ledgers.any_live() and not _busy:
             _handles.pop().remove()
+
+
+@contextmanager
+def _registering() -> Iterator[None]:
+    """Torch iterates over these hooks right now, so they must not be removed; the next settling does it."""
+    with LOCK:
+        _busy.append(True)
+        try:
+            yield
+        finally:
+            _busy.pop()
 
 
 removal.known(pre_forward, pre_state_dict, pre_load)

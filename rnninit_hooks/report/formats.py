@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rnninit_hooks.findings import Finding
+if TYPE_CHECKING:
+    from rnninit_hooks.findings import Finding
 
 
 def to_json(document: Mapping[str, Any]) -> str:

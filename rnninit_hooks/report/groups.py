@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from rnninit_hooks.findings import Place
 from rnninit_hooks.report.words import shape_text, visible
-from rnninit_hooks.rows import Row, Status, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rnninit_hooks.findings import Place
+    from rnninit_hooks.rows import Row, Status, Verb
 
 ROOT = "(root)"
-USUAL: dict[Verb, str] = {"plan": "write", "apply": "written", "check": "obeys", "attach": "pending"}
+USUAL: dict[Verb, Status] = {"plan": "write", "apply": "written", "check": "obeys", "attach": "pending"}
 
 
 class Owned(Protocol):
@@ -40,9 +43,9 @@ class Line:
 
     @property
     def cells(self) -> list[str]:
-        """The columns as text: name, gates, size, decision, rule, note."""
+        """The columns as text: name, gates, size, decision, rule."""
         gates = f"[{' '.join(self.gates)}]" if self.gates else ""
-        return [self.name, gates, self.size, self.decision, self.source, visible(self.note or "")]
+        return [self.name, gates, self.size, self.decision, self.source]
 
     @property
     def source(self) -> str:
@@ -88,7 +91,9 @@ def is_outside(row: Row) -> bool:
 def module_groups(rows: Sequence[Row], verb: Verb) -> tuple[ModuleGroup, ...]:
     """The rows that a report lists, grouped by module."""
     listed = by_module(row for row in rows if not is_outside(row))
-    return tuple(ModuleGroup(visible(name) or ROOT, visible(own[0].type), _lines(own, verb)) for name, own in listed.items())
+    return tuple(
+        ModuleGroup(visible(name) or ROOT, visible(own[0].type), _lines(own, verb)) for name, own in listed.items()
+    )
 
 
 def outside_count(rows: Sequence[Row]) -> int:
@@ -101,7 +106,9 @@ def _lines(rows: Sequence[Row], verb: Verb) -> tuple[Line, ...]:
     for row in rows:
         own = gates.setdefault(_line(row, verb), [])
         own += [visible(row.gate)] if row.gate else []
-    return tuple(Line(key.name, tuple(own), key.size, key.decision, key.rule, key.place, key.note) for key, own in gates.items())
+    return tuple(
+        Line(key.name, tuple(own), key.size, key.decision, key.rule, key.place, key.note) for key, own in gates.items()
+    )
 
 
 def _line(row: Row, verb: Verb) -> Line:

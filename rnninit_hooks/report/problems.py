@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -11,19 +11,26 @@ from rnninit_hooks.findings import CODES, Finding, Level
 from rnninit_hooks.report.flow import Cell, flow, prose, words
 from rnninit_hooks.report.words import joined, visible
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
 STYLES: dict[Level, str] = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 _RANK: dict[Level, int] = {"error": 0, "warning": 1, "info": 2}
 
 
 def finding_lines(
-    findings: Sequence[Finding], *, width: int, modules: Mapping[str, str] | None = None, whys: Mapping[str, str] | None = None
+    findings: Sequence[Finding],
+    *,
+    width: int,
+    modules: Mapping[str, str] | None = None,
+    whys: Mapping[str, str] | None = None,
 ) -> Iterator[Text]:
     """Every finding, errors first; `modules` tells an address's module, `whys` what a rule gives as its reason."""
     for group in _groups(findings, modules or {}):
         yield from _single(group[0], width) if len(group) == 1 else _several(group, width, modules or {})
         why = (whys or {}).get(group[0].rule or "")
         if why:
-            yield from prose(f"why {why}", width=width, indent=2, hang=6, style="dim")
+            yield from prose(f"why: {why}", width=width, indent=4, hang=6, style="dim")
 
 
 def _groups(findings: Sequence[Finding], modules: Mapping[str, str]) -> list[list[Finding]]:
@@ -90,7 +97,11 @@ def compact(addresses: Iterable[str], owner: str = "") -> list[str]:
     gates: dict[str, list[str]] = {}
     prefix = f"{owner}." if owner else ""
     for address in addresses:
-        parameter, bracket, gate = address.removeprefix(prefix).rpartition("[") if address.endswith("]") else (address.removeprefix(prefix), "", "")
+        parameter, bracket, gate = (
+            address.removeprefix(prefix).rpartition("[")
+            if address.endswith("]")
+            else (address.removeprefix(prefix), "", "")
+        )
         own = gates.setdefault(parameter, [])
         own += [gate[:-1]] if bracket else []
     return [visible(f"{name}[{' '.join(own)}]" if own else name) for name, own in gates.items()]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from rnninit_hooks.report.flow import Cell, flow, widths
 from rnninit_hooks.report.groups import ROOT, by_module, local_name
 from rnninit_hooks.report.words import count, digits, shape_text, visible
-from rnninit_hooks.rows import FactTable, SlotFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rnninit_hooks.rows import FactTable, SlotFacts
 
 _COLUMNS = {
     "mean": "mean", "std": "std", "min": "min", "max": "max",
@@ -65,6 +69,6 @@ def _cells(row: SlotFacts, names: Sequence[str], significant: int) -> list[str]:
 def _numbers(cells: Sequence[str], sizes: Sequence[int], width: int, style: str) -> list[Text]:
     gap = 2 if _INDENT + sum(sizes) + 2 * (len(sizes) - 1) <= width else 1
     label, *numbers = zip(cells, sizes, strict=True)
-    head = Cell(label[0], "cyan" if not style else style, label[1])
+    head = Cell(label[0], style or "cyan", label[1])
     own = [Cell(text, style, size, right=True) for text, size in numbers]
     return flow([head, *own], width=width, indent=_INDENT, hang=_INDENT + label[1] + gap, gap=gap)

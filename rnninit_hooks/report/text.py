@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from rnninit_hooks.findings import Finding
 from rnninit_hooks.report.flow import Cell, flow, plain, prose, widths
-from rnninit_hooks.report.groups import USUAL, Line, module_groups, outside_count
+from rnninit_hooks.report.groups import USUAL, Line, module_groups, outside_count, status_text
 from rnninit_hooks.report.problems import STYLES, allowed_lines, finding_lines
 from rnninit_hooks.report.tables import fact_lines
 from rnninit_hooks.report.words import count
-from rnninit_hooks.rows import FactTable, Report, Row, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rnninit_hooks.findings import Finding
+    from rnninit_hooks.rows import FactTable, Report, Row, Status, Verb
 
 WIDTH = 80
-_COLUMN_STYLES = ("", "cyan", "dim", "green", "dim", "yellow")
+_COLUMN_STYLES = ("", "cyan", "dim", "green", "dim")
 _ON_FIRST_LINE = 3
-_VERDICTS = {"write": "to write", "keep": "kept", "written": "written", "pending": "pending", "loaded": "loaded, left alone"}
+_VERDICTS = {
+    "write": "to write",
+    "keep": "kept",
+    "written": "written",
+    "pending": "pending",
+    "loaded": "loaded, left alone",
+}
 _VERDICTS |= {"touched": "changed by others, left alone", "obeys": "obey", "breaks": "break"}
 
 
@@ -45,7 +55,8 @@ def report_lines(report: Report, *, width: int = WIDTH) -> Iterator[Text]:
     problems = list(finding_lines(report.findings, width=width, modules=modules, whys=_whys(report.rows)))
     problems += allowed_lines(report.allowed, width=width)
     yield from [*problems, Text("")] if problems else []
-    yield verdict(report)
+    style = "green" if report.clean else STYLES["warning" if report.ok else "error"]
+    yield from prose(verdict(report), width=width, style=style)
 
 
 def _modules(report: Report, width: int) -> Iterator[Text]:
@@ -58,7 +69,9 @@ def _modules(report: Report, width: int) -> Iterator[Text]:
         yield Text("")
     outside = outside_count(report.rows)
     if outside:
-        yield from prose(f"{count(outside, 'parameter')} outside recurrent modules: untouched", width=width, style="dim")
+        yield from prose(
+            f"{count(outside, 'parameter')} outside recurrent modules: untouched", width=width, style="dim"
+        )
         yield Text("")
 
 
@@ -66,16 +79,14 @@ def _line(line: Line, columns: Sequence[int], width: int) -> Iterator[Text]:
     """One line where all columns fit; else what it is on the first, what happens to it on the second."""
     rows = zip(line.cells, _COLUMN_STYLES, columns, strict=True)
     cells = [Cell(text, style, size) for text, style, size in rows if size]
-    first = cells[:_first_line(columns)]
-    if sum(cell.extent + 2 for cell in cells) <= width:
+    first = sum(1 for size in columns[:_ON_FIRST_LINE] if size)
+    if sum(cell.extent + 2 for cell in cells) > width:
+        yield from flow(cells[:first], width=width, indent=2)
+        yield from flow([cell for cell in cells[first:] if cell.text], width=width, indent=6, hang=6)
+    else:
         yield from flow(cells, width=width, indent=2)
-        return
-    yield from flow(first, width=width, indent=2)
-    yield from flow([cell for cell in cells[len(first) :] if cell.text], width=width, indent=6, hang=6)
-
-
-def _first_line(columns: Sequence[int]) -> int:
-    return sum(1 for size in columns[:_ON_FIRST_LINE] if size)
+    if line.note:
+        yield from prose(line.note, width=width, indent=6, hang=6, style="yellow")
 
 
 def _whys(rows: Sequence[Row]) -> dict[str, str]:
@@ -89,26 +100,27 @@ def _reasons(rows: Sequence[Row], width: int) -> Iterator[Text]:
     yield from [Text("")] if reasons else []
 
 
-def verdict(report: Report) -> Text:
+def verdict(report: Report) -> str:
     """The last line: what became of the slots, how many errors and warnings.
 
-    >>> verdict(Report("plan", ())).plain
+    >>> from rnninit_hooks.rows import Report
+    >>> verdict(Report("plan", ()))
     'plan: 0 slots to write, 0 errors, 0 warnings'
     """
     told = [f"{count(number, 'slot')} {_told(status, report.verb)}" for status, number in _tally(report).items()]
     levels = [count(_at_level(report, level), level) for level in ("error", "warning")]
     excused = [count(len(report.allowed), "finding") + " allowed"] if report.allowed else []
-    style = "green" if report.clean else STYLES["warning" if report.ok else "error"]
-    return Text(f"{report.verb}: {', '.join([*told, *levels, *excused])}", style=style)
+    return f"{report.verb}: {', '.join([*told, *levels, *excused])}"
 
 
-def _told(status: str, verb: Verb) -> str:
-    return "not judged" if (verb, status) == ("check", "write") else _VERDICTS[status]
+def _told(status: Status, verb: Verb) -> str:
+    words = status_text(status, verb)
+    return words if words != status else _VERDICTS[status]
 
 
-def _tally(report: Report) -> dict[str, int]:
+def _tally(report: Report) -> dict[Status, int]:
     """Slots by status, the verb's own first and always there; those left untouched do not count as decided."""
-    tally: dict[str, int] = {USUAL[report.verb]: 0}
+    tally: dict[Status, int] = {USUAL[report.verb]: 0}
     for row in report.rows:
         if row.status in _VERDICTS:
             tally[row.status] = tally.get(row.status, 0) + 1

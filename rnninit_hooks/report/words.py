@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def visible(text: str) -> str:
@@ -39,7 +41,7 @@ def digits(value: float | None, significant: int) -> str:
     """
     if value is None:
         return "-"
-    return f"{value:.{significant}g}" if math.isfinite(value) else str(float(value))
+    return f"{value:.{significant}g}"
 
 
 def joined(names: Iterable[str]) -> str:

@@ -34,6 +34,7 @@ class Plan(Report):
 
     policy: Policy = field(kw_only=True, repr=False)
     units: tuple[Unit, ...] = field(default=(), repr=False, compare=False)
+    decisions: tuple[Decision, ...] = field(default=(), repr=False, compare=False)
     lazy: tuple[Member, ...] = field(default=(), repr=False, compare=False)
     """Parameters of lazy modules, whose shapes are not known yet."""
 
@@ -43,7 +44,7 @@ class Plan(Report):
 
     @cached_property
     def _slots(self) -> dict[str, Slot]:
-        return {slot.address: slot for unit in self.units for slot in unit.slots}
+        return {decision.slot.address: decision.slot for decision in self.decisions}
 
 
 def plan(model: nn.Module, policy: Policy | str | Path) -> Plan:
@@ -62,11 +63,11 @@ def plan(model: nn.Module, policy: Policy | str | Path) -> Plan:
     policy = resolve(policy)
     anatomy = dissect(model)
     decided = decide(policy, anatomy.slots)
-    units = tuple(units_of((d.slot, d.rule) for d in decided.decisions if d.rule and not isinstance(d.rule.init, Keep)))
+    units = tuple(units_of(decided.decisions))
     findings = (*anatomy.findings, *objections(policy, decided, units, anatomy.lazy))
     kept, allowed = weigh(policy, findings, stale_prefix="RNN1")
     return Plan(
-        "plan", _rows(decided), kept, policy.seed, SAMPLER, allowed, policy=policy, units=units, lazy=anatomy.lazy,
+        "plan", _rows(decided), kept, policy.seed, SAMPLER, allowed, policy=policy, units=units, decisions=decided.decisions, lazy=anatomy.lazy,
     )  # fmt: skip
 
 
@@ -96,16 +97,17 @@ def _note(decision: Decision, rule: Rule | None) -> str | None:
     notes = [
         f"decided by its other name {decision.via}" if decision.via else None,
         "whole matrix" if rule and rule.whole else None,
-        _placement(decision, rule) if rule and len(slot.pieces) > 1 else None,
+        _placement(decision.slot, rule) if rule and len(slot.pieces) > 1 else None,
+        f"its share of {decision.within.address}" if decision.within else None,
         f"row {slot.padding} is padding and kept" if rule and slot.padding is not None else None,
         slot.member.door.kind if slot.member.door.kind != "plain" else None,
     ]
     return "; ".join(note for note in notes if note) or None
 
 
-def _placement(decision: Decision, rule: Rule) -> str:
-    names = [piece.member.local for piece in decision.slot.pieces]
+def _placement(slot: Slot, rule: Rule) -> str:
+    names = [piece.member.local for piece in slot.pieces]
     if rule.place == "split":
         return f"split over {' and '.join(names)}"
-    chosen = next((p.member.local for p in decision.slot.pieces if p.partner == rule.place), names[0])
+    chosen = next((p.member.local for p in slot.pieces if p.partner == rule.place), names[0])
     return f"placed in {chosen}, 0 in {', '.join(name for name in names if name != chosen)}"

@@ -15,7 +15,7 @@ from rnninit_hooks.announcing import announce
 from rnninit_hooks.composition import Composed, Progress, compose, digest, fresh_copy, not_finite
 from rnninit_hooks.errors import PolicyError, WriteError
 from rnninit_hooks.findings import Finding
-from rnninit_hooks.plan import Plan, plan
+from rnninit_hooks.planning import Plan, plan
 from rnninit_hooks.rows import Report, Row
 from rnninit_hooks.writers import put
 
@@ -90,12 +90,12 @@ def write_all(composed: Iterable[Composed]) -> None:
 
 
 def _originals(member: Member) -> list[Tensor]:
-    return [tensor.detach().clone() for tensor in member.door.stored(member.owner, member.local)]
+    return [tensor.detach().clone() for tensor in member.door.everything(member.owner, member.local)]
 
 
 def _restore(member: Member, originals: list[Tensor]) -> None:
     with torch.no_grad():
-        for tensor, original in zip(member.door.stored(member.owner, member.local), originals, strict=True):
+        for tensor, original in zip(member.door.everything(member.owner, member.local), originals, strict=True):
             put(tensor, original)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rnninit_hooks.findings import Finding
-from rnninit_hooks.plan import Plan, plan
+from rnninit_hooks.planning import Plan, plan
 from rnninit_hooks.recipes.base import Block, Breach
 from rnninit_hooks.rows import Report, Row
 from rnninit_hooks.slots import to_double

@@ -1,0 +1,87 @@
+"""The orthogonal recipe: gain times a Haar-distributed matrix, block by block. Wakes no torch."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from rnninit_hooks.recipes.base import Block, Breach, Draw, Recipe
+from rnninit_hooks.recipes.laws import SMALLEST, demand, unfit
+from rnninit_hooks.recipes.registry import recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_FLOAT32 = 2.0**-23
+
+
+@recipe("orthogonal")
+class Orthogonal(Recipe):
+    """`gain` times an orthogonal matrix; when it is not square, rows or columns are orthogonal, whichever are fewer.
+
+    A convolution (out, in, *kernel) is taken as the matrix (out, in * kernel). The law asks for orthogonality and the
+    gain, so any orthogonal matrix obeys, drawn or not (the identity too); the gate blocks of a stack that is
+    orthogonal as a whole do not.
+
+    >>> from rnninit_hooks.recipes.draws import Keyed
+    >>> block = Block("rnn.weight_hh_l0[forget]", (4, 4))
+    >>> weight = Orthogonal().fill(block, Keyed(0, block.address))
+    >>> (weight @ weight.mT - weight.new_ones(4).diag()).abs().max() < 1e-12
+    tensor(True)
+    >>> print(*Orthogonal().law(block, weight / 2))
+    gain: found 0.5, expected 1.0
+    """
+
+    formula: ClassVar[str] = "W = gain Q, Q Haar-distributed; W W^T = gain^2 I on the smaller side"
+    source: ClassVar[str] = "Saxe et al. 2013, arXiv:1312.6120; Haar's measure: Mezzadri, math-ph/0609050"
+
+    gain: float = Field(default=1.0, gt=0.0)
+
+    def refuse(self, block: Block) -> str | None:
+        """Only a matrix with rows and columns can be orthogonal."""
+        if len(block.shape) < 2:
+            return f"orthogonal needs a matrix, and this block has shape {block.shape}"
+        return None if all(block.shape) else f"orthogonal needs elements, and a block of shape {block.shape} has none"
+
+    def fill(self, block: Block, draw: Draw) -> Tensor:
+        """`gain` times a Haar-distributed matrix, in the block's shape."""
+        demand(self, block)
+        rows, *rest = block.shape
+        return draw.haar(rows, math.prod(rest)).mul_(self.gain).reshape(block.shape)
+
+    def law(self, block: Block, value: Tensor) -> tuple[Breach, ...]:
+        """max|W Wᵀ/g² - I| on the smaller side stays within `tolerance`; a mere other gain is called so."""
+        if breaches := unfit(block, value):
+            return breaches
+        if not value.numel():
+            return ()
+        matrix = value.reshape(block.shape[0], -1) / self.gain
+        gram = matrix @ matrix.mT if matrix.shape[0] <= matrix.shape[1] else matrix.mT @ matrix
+        residual, allowed = _residual(gram, 1.0), self.tolerance(block)
+        if residual <= allowed:
+            return ()
+        square = float(gram.diagonal().mean())
+        if square > 0.0 and _residual(gram, square) <= allowed:
+            return (Breach("gain", f"{self.gain * math.sqrt(square):.9g}", str(self.gain)),)
+        return (Breach("orthogonality residual per g²", f"{residual:.3g}", f"at most {allowed:.2g}"),)
+
+    def tolerance(self, block: Block) -> float:
+        """How large the residual may be: what storage does, and what a factorisation in that precision does.
+
+        Storing moves each element by half an epsilon of itself at most, so that by Cauchy and Schwarz the residual
+        grows by one epsilon at most, whatever the size; elements below the normal range add an absolute part. A QR
+        in float32 leaves about 1e-7 sqrt(n) more (nobody factorises in less than float32). Hence 5.7e-6 for float32
+        and 1e-2 for bfloat16 at n = 128.
+        """
+        longest = max(block.shape[0], math.prod(block.shape[1:]))
+        stored = 1.25 * block.eps + 2.0 * math.sqrt(longest) * SMALLEST.get(block.eps, 0.0) / self.gain
+        return stored + 4.0 * min(block.eps, _FLOAT32) * math.sqrt(longest)
+
+
+def _residual(gram: Tensor, square: float) -> float:
+    """max|G/s - I|; nan where the numbers overflow, which no tolerance admits."""
+    gap = gram / square
+    gap.diagonal().sub_(1.0)
+    return float(gap.abs().max())

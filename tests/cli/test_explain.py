@@ -1,0 +1,104 @@
+"""Every code has a page, and what the pages show is true."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from importlib.resources import files
+
+import pytest
+import torch
+from torch import nn
+
+import rnninit_hooks as ri
+from rnninit_hooks.findings import CODES
+
+PAGES = {
+    path.name.removesuffix(".md"): path.read_text(encoding="utf-8")
+    for path in files("rnninit_hooks.explain").iterdir()
+    if path.name.endswith(".md")
+}
+SECTIONS = ("## What it sees", "## Why it matters", "## A bad and a good example", "## How to allow it")
+_FENCE = re.compile(r"^```(\w+) (\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_UNREAD = {"RNN001"}  # a file that is not there has no text to show
+_NOT_ON_A_PLAN = {"RNN107", "RNN108", "RNN114", "RNN115"}
+
+
+def blocks(code: str) -> dict[str, str]:
+    """The examples of a page by `language word`."""
+    return {f"{language} {word}": text for language, word, text in _FENCE.findall(PAGES[code])}
+
+
+def codes(prefix: str) -> list[str]:
+    return [code for code in CODES if code.startswith(prefix)]
+
+
+def example(folder, text: str):
+    path = folder / "init.rules.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def run(text: str, folder, monkeypatch) -> nn.Module:
+    monkeypatch.chdir(folder)
+    space = {"torch": torch, "nn": nn, "ri": ri}
+    exec(text, space)
+    return space["model"]
+
+
+def found(model: nn.Module, path, verb) -> set[str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ri.RnnInitWarning)
+        return {finding.code for finding in verb(model, path).findings}
+
+
+def test_every_code_has_a_page_and_every_page_a_code():
+    assert set(PAGES) == set(CODES)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_page_has_its_sections_and_fits_a_terminal(code):
+    page, entry = PAGES[code], CODES[code]
+    assert page.splitlines()[0] == f"# {code} {entry.name}"
+    assert " ".join(page.split("\n\n")[1].split()) == f"{entry.level.capitalize()}: {entry.summary}."
+    places = [page.index(f"\n{section}\n") for section in SECTIONS]
+    assert places == sorted(places) and page.count("\n## ") == len(SECTIONS)
+    bodies = [len(part.strip()) for part in re.split(r"\n## .*\n", page)]
+    assert min(bodies) > 30 and page.count("```") >= 4
+    assert max(map(len, page.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_page_has_a_bad_and_a_good_example(code):
+    assert {name.split()[1] for name in blocks(code)} >= ({"good"} if code in _UNREAD else {"bad", "good"})
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_rule_files_marked_good_load(code, tmp_path):
+    for name, text in blocks(code).items():
+        if name in ("yaml good", "yaml rules"):
+            assert ri.load(example(tmp_path, text)).rules
+
+
+@pytest.mark.parametrize("code", [code for code in codes("RNN0") if code not in _UNREAD])
+def test_rule_files_marked_bad_have_the_fault_of_their_page(code, tmp_path):
+    with pytest.raises(ri.RuleFileError) as caught:
+        ri.load(example(tmp_path, blocks(code)["yaml bad"]))
+    assert {finding.code for finding in caught.value.findings} == {code}
+
+
+@pytest.mark.parametrize("code", [code for code in codes("RNN1") if code not in _NOT_ON_A_PLAN])
+def test_a_plan_of_the_bad_example_has_the_code_and_of_the_good_one_has_not(code, tmp_path, monkeypatch):
+    own = blocks(code)
+    model = run(own["python model"], tmp_path, monkeypatch)
+    assert code in found(model, example(tmp_path, own["yaml bad"]), ri.plan)
+    if "yaml good" in own:
+        assert found(model, example(tmp_path, own["yaml good"]), ri.plan) == set()
+
+
+@pytest.mark.parametrize("code", codes("RNN2"))
+def test_a_check_of_the_bad_model_has_the_code_and_of_the_good_one_has_not(code, tmp_path, monkeypatch):
+    own = blocks(code)
+    path = example(tmp_path, own["yaml rules"])
+    assert code in found(run(own["python bad"], tmp_path, monkeypatch), path, ri.check)
+    assert found(run(own["python good"], tmp_path, monkeypatch), path, ri.check) == set()
