@@ -42,7 +42,7 @@ def main() -> None:
     print(verdict)
     assert verdict.ok
     bound = model.weight_hh_l0.abs().max().item()
-    print(f"largest recurrent weight {bound:.4f}; per gate sqrt(6/256) = {(6 / 256) ** 0.5:.4f}, stacked sqrt(6/512) = {(6 / 512) ** 0.5:.4f}")
+    print(f"largest weight {bound:.4f}; per gate sqrt(6/256) = {(6 / 256) ** 0.5:.4f}, stacked {(6 / 512) ** 0.5:.4f}")
     assert torch.isfinite(model(torch.randn(20, 3, 64))[0]).all()
 
 

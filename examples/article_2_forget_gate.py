@@ -54,7 +54,7 @@ def main() -> None:
     assert verdict.ok
     for row in ri.inspect(model).rows:
         if row.retention is not None:
-            print(f"{row.address}: bias {row.effective_bias:.2f}, keeps {row.retention:.3f} a step, {row.time_constant:.1f} steps")
+            print(f"{row.address}: bias {row.effective_bias:.2f}, keeps {row.retention:.3f} a step")
     assert torch.isfinite(model(torch.randn(5, 2, 8))[0]).all()
 
 

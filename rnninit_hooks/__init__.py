@@ -10,6 +10,123 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+if TYPE_CHECKING:
+    from rnninit_hooks.address import Address as Address
+    from rnninit_hooks.applying import apply as apply
+    from rnninit_hooks.checking import check as check
+    from rnninit_hooks.errors import (
+        AddressError as AddressError,
+    )
+    from rnninit_hooks.errors import (
+        PendingInit as PendingInit,
+    )
+    from rnninit_hooks.errors import (
+        PolicyError as PolicyError,
+    )
+    from rnninit_hooks.errors import (
+        RegistrationError as RegistrationError,
+    )
+    from rnninit_hooks.errors import (
+        RnnInitError as RnnInitError,
+    )
+    from rnninit_hooks.errors import (
+        RnnInitWarning as RnnInitWarning,
+    )
+    from rnninit_hooks.errors import (
+        RuleFileError as RuleFileError,
+    )
+    from rnninit_hooks.errors import (
+        WriteError as WriteError,
+    )
+    from rnninit_hooks.findings import CODES as CODES
+    from rnninit_hooks.findings import Code as Code
+    from rnninit_hooks.findings import Finding as Finding
+    from rnninit_hooks.findings import Place as Place
+    from rnninit_hooks.hooks import (
+        Handle as Handle,
+    )
+    from rnninit_hooks.hooks import (
+        attach as attach,
+    )
+    from rnninit_hooks.hooks import (
+        enforced as enforced,
+    )
+    from rnninit_hooks.hooks import (
+        initialized as initialized,
+    )
+    from rnninit_hooks.hooks import (
+        materialize as materialize,
+    )
+    from rnninit_hooks.inspection import inspect as inspect
+    from rnninit_hooks.layouts.model import Layout as Layout
+    from rnninit_hooks.layouts.model import Part as Part
+    from rnninit_hooks.layouts.registry import register_layout as register_layout
+    from rnninit_hooks.planning import Plan as Plan
+    from rnninit_hooks.planning import plan as plan
+    from rnninit_hooks.recipes.base import Block as Block
+    from rnninit_hooks.recipes.base import Breach as Breach
+    from rnninit_hooks.recipes.base import Draw as Draw
+    from rnninit_hooks.recipes.base import Recipe as Recipe
+    from rnninit_hooks.recipes.fills import (
+        Constant as Constant,
+    )
+    from rnninit_hooks.recipes.fills import (
+        Identity as Identity,
+    )
+    from rnninit_hooks.recipes.fills import (
+        Keep as Keep,
+    )
+    from rnninit_hooks.recipes.fills import (
+        Ones as Ones,
+    )
+    from rnninit_hooks.recipes.fills import (
+        Zeros as Zeros,
+    )
+    from rnninit_hooks.recipes.iid import (
+        HiddenUniform as HiddenUniform,
+    )
+    from rnninit_hooks.recipes.iid import (
+        Normal as Normal,
+    )
+    from rnninit_hooks.recipes.iid import (
+        TruncNormal as TruncNormal,
+    )
+    from rnninit_hooks.recipes.iid import (
+        Uniform as Uniform,
+    )
+    from rnninit_hooks.recipes.orthogonal import Orthogonal as Orthogonal
+    from rnninit_hooks.recipes.registry import recipe as recipe
+    from rnninit_hooks.recipes.scaled import (
+        KaimingNormal as KaimingNormal,
+    )
+    from rnninit_hooks.recipes.scaled import (
+        KaimingUniform as KaimingUniform,
+    )
+    from rnninit_hooks.recipes.scaled import (
+        LecunNormal as LecunNormal,
+    )
+    from rnninit_hooks.recipes.scaled import (
+        LecunUniform as LecunUniform,
+    )
+    from rnninit_hooks.recipes.scaled import (
+        XavierNormal as XavierNormal,
+    )
+    from rnninit_hooks.recipes.scaled import (
+        XavierUniform as XavierUniform,
+    )
+    from rnninit_hooks.rows import FactTable as FactTable
+    from rnninit_hooks.rows import Report as Report
+    from rnninit_hooks.rows import Row as Row
+    from rnninit_hooks.rows import SlotFacts as SlotFacts
+    from rnninit_hooks.rules.load import load as load
+    from rnninit_hooks.rules.load import loads as loads
+    from rnninit_hooks.rules.load import preset as preset
+    from rnninit_hooks.rules.models import Allow as Allow
+    from rnninit_hooks.rules.models import Match as Match
+    from rnninit_hooks.rules.models import Policy as Policy
+    from rnninit_hooks.rules.models import Rule as Rule
+    from rnninit_hooks.rules.schema import json_schema as json_schema
+
 _HOMES = {
     "rnninit_hooks.errors": (
         "AddressError", "PendingInit", "PolicyError", "RegistrationError", "RnnInitError", "RnnInitWarning",
@@ -38,7 +155,7 @@ _HOMES = {
     "rnninit_hooks.hooks": ("Handle", "attach", "enforced", "initialized", "materialize"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-__all__ = ["__version__", *sorted(_HOME_OF)]
+__all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604  (every one is text)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The parameters of a model under the names that rules speak of: wrappers stripped, parametrizations seen through, ties kept."""
+"""The parameters of a model under the names that rules speak of: wrappers stripped, parametrizations seen through."""
 
 from __future__ import annotations
 

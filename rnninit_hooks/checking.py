@@ -58,7 +58,8 @@ def check(model: nn.Module, policy: Policy | str | Path) -> Report:
     own = tuple(finding for finding in findings if finding.code != "RNN110")
     stale = tuple(finding for finding in findings if finding.code == "RNN110")
     kept, allowed = weigh(decided.policy, own, stale_prefix="RNN2")
-    return Report("check", _rows(decided, verdicts), (*kept, *stale), decided.seed, decided.sampler, (*decided.allowed, *allowed))
+    excused = (*decided.allowed, *allowed)
+    return Report("check", _rows(decided, verdicts), (*kept, *stale), decided.seed, decided.sampler, excused)
 
 
 def _judgeable(unit: Unit) -> bool:
@@ -157,8 +158,8 @@ def _uneven_finding(group: list[Verdict]) -> Finding:
     good = ", ".join(_place(verdict) for verdict in group if verdict.obeys)
     bad = [verdict for verdict in group if not verdict.obeys]
     return Finding(
-        "RNN204", f"rule {rule.id!r} holds in {good}, but not in {', '.join(map(_place, bad))}", address=bad[0].unit.block.address,
-        rule=rule.id, place=rule.origin, expected="the same in every layer and direction",
+        "RNN204", f"rule {rule.id!r} holds in {good}, but not in {', '.join(map(_place, bad))}",
+        address=bad[0].unit.block.address, rule=rule.id, place=rule.origin, expected="the same in every layer and direction",
         fix="initialise every layer and direction (ri.apply does), or say `layer:` or `direction:` in the rule",
     )  # fmt: skip
 

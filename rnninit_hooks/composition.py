@@ -32,7 +32,8 @@ def draw(unit: Unit, seed: int) -> Tensor:
     """The value of one unit, float64 on the CPU; depends on (seed, address) alone, never on a global stream."""
     value = unit.recipe.fill(unit.block, Keyed(seed, unit.block.address))
     if tuple(value.shape) != unit.block.shape:
-        raise ValueError(f"recipe {unit.recipe} filled {unit.block.address} with shape {tuple(value.shape)}, expected {unit.block.shape}")
+        found, address = tuple(value.shape), unit.block.address
+        raise ValueError(f"recipe {unit.recipe} filled {address} with shape {found}; expected {unit.block.shape}")
     return value.detach().to(device="cpu", dtype=torch.float64)
 
 

@@ -113,7 +113,9 @@ def _regions(cut: list[Decision]) -> set[object]:
 def _tie_finding(first: Decision, other: Decision, how: str) -> Finding:
     assert first.rule and other.rule
     return Finding(
-        "RNN106", f"is {how}: one tensor, decided by rule {first.rule.id!r} ({first.rule.init}) and by rule {other.rule.id!r} ({other.rule.init})",
+        "RNN106",
+        f"is {how}: one tensor, decided by rule {first.rule.id!r} ({first.rule.init}) "
+        f"and by rule {other.rule.id!r} ({other.rule.init})",
         address=first.slot.address, rule=other.rule.id, place=other.rule.origin,
         fix="let one rule match both names, or narrow one of the rules",
     )  # fmt: skip

@@ -56,7 +56,7 @@ class WriteError(_WithFindings, RuntimeError):
     headline = "a write did not take, the model was put back as it was: {count} error{s}"
 
 
-class PendingInit(RnnInitError, RuntimeError):  # noqa: N818  (a state, not a mistake: the public name says so)
+class PendingInit(RnnInitError, RuntimeError):
     """A model with pending initialisation was used in a way that can neither initialise nor run it truthfully."""
 
 

@@ -71,7 +71,7 @@ def residual(matrix: Tensor) -> float:
     scale = gram.diagonal().mean()
     if scale == 0:
         return 1.0
-    return (gram / scale - torch.eye(len(gram), dtype=gram.dtype, device=gram.device)).abs().max().item()
+    return float((gram / scale - torch.eye(len(gram), dtype=gram.dtype, device=gram.device)).abs().max().item())
 
 
 def spectral_radius(matrix: Tensor) -> float:

@@ -72,7 +72,8 @@ def _describe(rule: Rule) -> str:
 
 def _sample(decisions: tuple[Decision, ...], most: int = 4) -> str:
     names = list(dict.fromkeys(d.slot.name for d in decisions))
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more parameters" if len(names) > most else "") or "no parameters"
+    more = f" and {len(names) - most} more parameters" if len(names) > most else ""
+    return ", ".join(names[:most]) + more or "no parameters"
 
 
 def _idle_fix(rule: Rule) -> str:
@@ -115,7 +116,8 @@ def _shadowed(decided: Decided, selection: Selection) -> Finding:
     ids = {id(slot) for slot in selection.chosen}
     later = dict.fromkeys(d.rule.id for d in decided.decisions if d.rule and id(d.slot) in ids)
     return Finding(
-        "RNN102", f"every slot that rule {rule.id!r} matches is decided by a later rule ({', '.join(later) or 'of a tied name'})",
+        "RNN102",
+        f"every slot that rule {rule.id!r} matches is decided by a later rule ({', '.join(later) or 'of a tied name'})",
         level="warning", rule=rule.id, place=rule.origin, fix="remove the rule, or move it below the rule that hides it",
     )  # fmt: skip
 
@@ -140,8 +142,8 @@ def impossible(units: Iterable[Unit]) -> Iterator[Finding]:
         if reason:
             rule = unit.rule
             yield Finding(
-                "RNN105", f"rule {rule.id!r} asks for {unit.recipe}, which cannot hold here: {reason}", address=unit.block.address,
-                rule=rule.id, place=rule.origin, fix="narrow the rule's `match`, or choose another recipe for this slot",
+                "RNN105", f"rule {rule.id!r} asks for {unit.recipe}, which cannot hold here: {reason}",
+                address=unit.block.address, rule=rule.id, place=rule.origin, fix="narrow the rule's `match`, or choose another recipe for this slot",
             )  # fmt: skip
 
 

@@ -67,7 +67,8 @@ def plan(model: nn.Module, policy: Policy | str | Path) -> Plan:
     findings = (*anatomy.findings, *objections(policy, decided, units, anatomy.lazy))
     kept, allowed = weigh(policy, findings, stale_prefix="RNN1")
     return Plan(
-        "plan", _rows(decided), kept, policy.seed, SAMPLER, allowed, policy=policy, units=units, decisions=decided.decisions, lazy=anatomy.lazy,
+        "plan", _rows(decided), kept, policy.seed, SAMPLER, allowed, policy=policy, units=units,
+        decisions=decided.decisions, lazy=anatomy.lazy,
     )  # fmt: skip
 
 

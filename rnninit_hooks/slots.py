@@ -253,7 +253,9 @@ def _gated(organ: Organ, layout: Layout, member: Member, part: Part) -> Iterator
         yield base
     for gate in part.order:
         piece = replace(base.pieces[0], region=_gate_region(member, part, gate))
-        yield replace(base, gate=gate, pieces=(piece,), **_role(layout, part, gate))
+        constant = layout.constant.get(gate, 0.0) if part.kind == "bias" else 0.0
+        polarity = layout.polarity.get(gate, 0)
+        yield replace(base, gate=gate, pieces=(piece,), constant=constant, polarity=polarity)
 
 
 def _gate_region(member: Member, part: Part, gate: str) -> Region:
@@ -262,11 +264,6 @@ def _gate_region(member: Member, part: Part, gate: str) -> Region:
     start = part.order.index(gate) * size
     region[part.axis] = (start, start + size)
     return tuple(region)
-
-
-def _role(layout: Layout, part: Part, gate: str) -> dict[str, float | int]:
-    constant = layout.constant.get(gate, 0.0) if part.kind == "bias" else 0.0
-    return {"constant": constant, "polarity": layout.polarity.get(gate, 0)}
 
 
 def _summed(organ: Organ, layout: Layout, name: str, partners: list[tuple[Member, Part]]) -> Iterator[Slot]:

@@ -116,7 +116,7 @@ def _import(target: TargetName, path: str) -> ModuleType:
 
 
 def _not_found(target: TargetName, path: str, error: ModuleNotFoundError) -> CannotJudge:
-    if error.name and (path == error.name or path.startswith(f"{error.name}.")):
+    if (path == error.name or path.startswith(f"{error.name}.")):
         fix = f"run it where `python -c 'import {path}'` works"
         return CannotJudge(_subject(target), f"no module named {error.name!r}", expected=_EXPECTED, fix=fix)
     return CannotJudge(

@@ -46,7 +46,7 @@ def initialized(policy: Policy | str | Path, *, when: When = "init") -> Callable
 
     def decorate(cls: C) -> C:
         if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
-            raise TypeError(f"@initialized decorates subclasses of torch.nn.Module, found {cls!r}; for an instance use ri.apply")
+            raise TypeError(f"@initialized decorates subclasses of torch.nn.Module, found {cls!r}; use ri.apply for a model")
         setattr(cls, _POLICY, resolve(_beside(policy, cls)))
         setattr(cls, _WHEN, when)
         _wrap_init(cls)
@@ -110,7 +110,7 @@ def _wrap_subclassing(cls: type[nn.Module]) -> None:
             _wrap_init(sub)
 
     __init_subclass__._rnninit_wrapped = True  # type: ignore[attr-defined]
-    cls.__init_subclass__ = classmethod(__init_subclass__)  # type: ignore[assignment]
+    cls.__init_subclass__ = classmethod(__init_subclass__)  # type: ignore[assignment, arg-type]
 
 
 def _initialise(module: nn.Module) -> None:

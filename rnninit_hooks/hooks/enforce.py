@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 from rnninit_hooks.anatomy import Member, logical_names
 from rnninit_hooks.announcing import announce
 from rnninit_hooks.applying import apply_plan
+from rnninit_hooks.errors import PendingInit
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.hooks import removal
 from rnninit_hooks.hooks.attach import attach
@@ -49,7 +50,8 @@ class Enforcement:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self._patient = policy.model_copy(update={"rules": tuple(r.model_copy(update={"idle": "allow"}) for r in policy.rules)})
+        rules = tuple(rule.model_copy(update={"idle": "allow"}) for rule in policy.rules)  # asked at the end, over all models
+        self._patient = policy.model_copy(update={"rules": rules})
         self.reports: list[Report] = []
         self._parents: weakref.WeakKeyDictionary[nn.Module, weakref.ref[nn.Module]] = weakref.WeakKeyDictionary()
         self._seen: weakref.WeakSet[nn.Module] = weakref.WeakSet()
@@ -74,7 +76,7 @@ class Enforcement:
             root = self._root(module)
             if root not in self._done and not faked():
                 if reason := hostile(module):
-                    raise RuntimeError(f"a policy is enforced here, and {reason}; run the model once before the block does this")
+                    raise PendingInit(f"a policy is enforced here, and {reason}; run the model once inside the block before")
                 self._initialise(root)
 
     def finish(self) -> None:

@@ -41,13 +41,13 @@ def install(module: nn.Module, pre_forward: Hook, pre_state_dict: Hook) -> None:
     if not has(module, "_forward_pre_hooks", pre_forward):
         module.register_forward_pre_hook(pre_forward, prepend=not isinstance(module, LazyModuleMixin))
     if not has(module, "_state_dict_pre_hooks", pre_state_dict):
-        module.register_state_dict_pre_hook(pre_state_dict)
+        module.register_state_dict_pre_hook(pre_state_dict)  # type: ignore[no-untyped-call]
 
 
 def install_load(module: nn.Module, pre_load: Hook) -> None:
     """Put the hook on that sees what a checkpoint brings. The private name is the one that torch 2.4 has too."""
     if not has(module, "_load_state_dict_pre_hooks", pre_load):
-        module._register_load_state_dict_pre_hook(pre_load, with_module=True)
+        module._register_load_state_dict_pre_hook(pre_load, with_module=True)  # type: ignore[no-untyped-call]
 
 
 def clear(root: nn.Module, *, keep: Iterable[int] = ()) -> None:

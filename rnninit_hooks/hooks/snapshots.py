@@ -56,7 +56,7 @@ def _total(tensor: Tensor) -> int:
     words = int(raw[:whole].view(torch.int64).sum().item()) if whole and raw.storage_offset() % 8 == 0 else 0
     rest = raw[whole:] if raw.storage_offset() % 8 == 0 else raw
     tail = sum(byte << (8 * (index % 7)) for index, byte in enumerate(rest.tolist()))
-    return words + tail
+    return int(words + tail)
 
 
 def _sample(tensor: Tensor) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""The hooks themselves: before a forward, a load, a state dict; and, while anything is pending, when a wrapper takes a model."""
+"""The hooks themselves: before a forward, a load, a state dict; and when a wrapper takes a pending model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ _busy: list[bool] = []
 def _eager(function: F) -> F:
     """Keep the compiler out of a hook; torch 2.4 takes no reason."""
     takes_reason = "reason" in inspect.signature(torch.compiler.disable).parameters
-    guarded: F = torch.compiler.disable(function, reason=_REASON) if takes_reason else torch.compiler.disable(function)
+    disable: Any = torch.compiler.disable
+    guarded: F = disable(function, reason=_REASON) if takes_reason else disable(function)
     return guarded
 
 
@@ -41,7 +42,7 @@ def pre_forward(module: nn.Module, args: Any) -> None:
         removal.clear(module)
         return
     if reason := hostile(module):
-        raise PendingInit(f"an initialisation is pending and cannot run here: {reason}; call rnninit_hooks.materialize(model) first")
+        raise PendingInit(f"a pending initialisation cannot run here: {reason}; call rnninit_hooks.materialize(model) first")
     if not faked():
         flush(module)
 

@@ -76,7 +76,7 @@ def _drop(layout: Layout) -> None:
 
 def _add(layout: Layout) -> None:
     _BY_NAME[layout.name] = layout
-    _BY_CLASS.update({cls: layout for cls in layout.classes})
+    _BY_CLASS.update(dict.fromkeys(layout.classes, layout))
 
 
 def _load_once() -> None:

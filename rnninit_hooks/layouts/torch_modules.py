@@ -19,8 +19,11 @@ def _recurrent_parts(gates: tuple[str, ...], suffix: str, effective: str) -> tup
     )
 
 
-def _pair(name: str, gates: tuple[str, ...], short: dict[str, str], **facts: dict[str, int] | tuple[str, ...]) -> list[Layout]:
-    polarity, separate = dict(facts.get("polarity", {})), tuple(facts.get("separate", ()))
+def _pair(
+    name: str, gates: tuple[str, ...], short: dict[str, str], *, retain: str | None = None, separate: tuple[str, ...] = ()
+) -> list[Layout]:
+    """The layout of a layered class and of its cell; an open `retain` gate keeps the old state in all of torch."""
+    polarity = {retain: 1} if retain else {}
     layered = (
         *_recurrent_parts(gates, _LAYERED, "bias_l{layer}{reverse}"),
         Part("weight_hr", rf"weight_hr{_LAYERED}", kind="projection"),
@@ -41,13 +44,14 @@ def _attention() -> Layout:
     fused = (Part("in_proj_weight", "in_proj_weight", order=gates), Part("in_proj_bias", "in_proj_bias", order=gates))
     short = {gate[0]: gate for gate in gates}
     classes = ("torch.nn.modules.activation.MultiheadAttention",)
-    return Layout("torch.MultiheadAttention", classes, (*fused, *separate), short=short, size="embed_dim", recurrent=False)
+    parts = (*fused, *separate)
+    return Layout("torch.MultiheadAttention", classes, parts, short=short, size="embed_dim", recurrent=False)
 
 
 def torch_layouts() -> tuple[Layout, ...]:
     """The layouts of LSTM, GRU, RNN, their cells, and MultiheadAttention."""
-    lstm = _pair("LSTM", LSTM_GATES, {"i": "input", "f": "forget", "g": "cell", "o": "output"}, polarity={"forget": 1})
+    lstm = _pair("LSTM", LSTM_GATES, {"i": "input", "f": "forget", "g": "cell", "o": "output"}, retain="forget")
     gru_short = {"r": "reset", "z": "update", "n": "new"}
-    gru = _pair("GRU", GRU_GATES, gru_short, polarity={"update": 1}, separate=("new",))
+    gru = _pair("GRU", GRU_GATES, gru_short, retain="update", separate=("new",))
     rnn = _pair("RNN", RNN_GATES, {"h": "hidden"})
     return (*lstm, *gru, *rnn, _attention())

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from rnninit_hooks.rules.models import Match, Policy, Rule
 
-LAYERED: tuple[type[nn.RNNBase], ...] = (nn.LSTM, nn.GRU, nn.RNN)
-CELLS: tuple[type[nn.RNNCellBase], ...] = (nn.LSTMCell, nn.GRUCell, nn.RNNCell)
+LAYERED: tuple[Any, ...] = (nn.LSTM, nn.GRU, nn.RNN)
+CELLS: tuple[Any, ...] = (nn.LSTMCell, nn.GRUCell, nn.RNNCell)
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 _GATES = {"LSTM": ("input", "forget", "cell", "output"), "GRU": ("reset", "update", "new"), "RNN": ("hidden",)}
 
@@ -23,10 +23,11 @@ def _layered(draw: DrawFn, sizes: SearchStrategy[int], dtypes: SearchStrategy[to
     extra: dict[str, Any] = {}
     if cls is nn.LSTM and hidden > 1 and draw(st.booleans()):
         extra["proj_size"] = draw(st.integers(1, hidden - 1))
-    return cls(
+    layered: nn.Module = cls(
         draw(sizes), hidden, num_layers=draw(st.integers(1, 3)), bias=draw(st.booleans()),
         batch_first=draw(st.booleans()), bidirectional=draw(st.booleans()), dtype=draw(dtypes), **extra,
     )  # fmt: skip
+    return layered
 
 
 @st.composite
@@ -51,13 +52,17 @@ def gated_modules(
 def models(*, max_size: int = 12) -> SearchStrategy[nn.Module]:
     """Gated modules at the root, nested, beside plain layers, and shared under two names."""
     gated = gated_modules(max_size=max_size, dtypes=st.just(torch.float32))
-    nested = st.builds(lambda one, two: nn.ModuleDict({"a": one, "b": nn.Sequential(two, nn.Linear(3, 2))}), gated, gated)
+    nested = st.builds(lambda a, b: nn.ModuleDict({"a": a, "b": nn.Sequential(b, nn.Linear(3, 2))}), gated, gated)
     shared = st.builds(lambda one: nn.ModuleDict({"first": one, "again": one}), gated)
     return gated | nested | shared
 
 
-_VECTORS = st.sampled_from([{"kind": "zeros"}, {"kind": "constant", "value": 1.0}, {"kind": "uniform", "low": -0.5, "high": 0.5}])
-_MATRICES = _VECTORS | st.sampled_from([{"kind": "orthogonal"}, {"kind": "xavier_uniform"}, {"kind": "normal", "std": 0.1}])
+_VECTORS = st.sampled_from(
+    [{"kind": "zeros"}, {"kind": "constant", "value": 1.0}, {"kind": "uniform", "low": -0.5, "high": 0.5}]
+)
+_MATRICES = _VECTORS | st.sampled_from(
+    [{"kind": "orthogonal"}, {"kind": "xavier_uniform"}, {"kind": "normal", "std": 0.1}]
+)
 
 
 @st.composite

@@ -10,11 +10,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from rnninit_hooks.rules.models import Match, Policy, Rule
 from torch import nn
 
 import rnninit_hooks as ri
 from rnninit_hooks.planning import plan
-from rnninit_hooks.rules.models import Match, Policy, Rule
 from rnninit_hooks.slots import dissect
 from rnninit_hooks.testing import assert_obeys, fingerprint, gated_modules, models, policies, sample_input
 from rnninit_hooks.writers import Door
@@ -171,8 +171,8 @@ def test_lazy_initialisation_happens_before_the_first_forward_computes(module):
     if isinstance(module, nn.RNNBase) and module.batch_first:
         x = x.transpose(0, 1)
     expected, found = twin(x), module(x)
-    first = (lambda out: out[0] if isinstance(out, tuple) else out)
-    assert torch.equal(first(expected), first(found))
+    expected, found = (out[0] if isinstance(out, tuple) else out for out in (expected, found))
+    assert torch.equal(expected, found)
     assert not module._forward_pre_hooks and not module._state_dict_pre_hooks
     assert not [key for key in module.__dict__ if key.startswith("_rnninit")]
 

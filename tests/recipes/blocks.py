@@ -17,7 +17,12 @@ DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 RANDOM = (
     "uniform normal trunc_normal hidden_uniform xavier_uniform xavier_normal kaiming_uniform kaiming_normal lecun_uniform lecun_normal"
 ).split()
-NEEDED: dict[str, dict[str, Any]] = {"constant": {"value": 0.5}, "uniform": {"low": -0.3, "high": 0.7}, "normal": {"std": 0.2}, "trunc_normal": {"std": 0.2}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "constant": {"value": 0.5},
+    "uniform": {"low": -0.3, "high": 0.7},
+    "normal": {"std": 0.2},
+    "trunc_normal": {"std": 0.2},
+}
 
 
 def block(*shape: int, address: str = "rnn.weight_hh_l0[forget]", **facts: Any) -> Block:

@@ -41,24 +41,44 @@ def spelled_out(seed: int, address: str, stream: int, tile: int, count: int) -> 
 class TestGoldenValues:
     def test_uniform_bits_are_pinned(self) -> None:
         assert SAMPLER == "v1"
-        assert Keyed(7, ADDRESS).uniform(4).tolist() == [0.9469370097959128, 0.7166022332561762, 0.4656632105347852, 0.9585121444212142]
+        assert Keyed(7, ADDRESS).uniform(4).tolist() == [
+            0.9469370097959128,
+            0.7166022332561762,
+            0.4656632105347852,
+            0.9585121444212142,
+        ]
         assert Keyed(-1, "é").uniform(2).tolist() == [0.5093393913853644, 0.48131678353366636]
         assert Keyed(2**70, "a").uniform(1).tolist() == [0.2172979912913201]
-        assert Keyed(7, "a").uniform_tile(2, 10**9, 3).tolist() == [0.631265434532941, 0.9487793043392777, 0.7842107857431319]
+        assert Keyed(7, "a").uniform_tile(2, 10**9, 3).tolist() == [
+            0.631265434532941,
+            0.9487793043392777,
+            0.7842107857431319,
+        ]
 
     def test_normal_values_are_pinned(self) -> None:
         draw = Keyed(7, ADDRESS)
         draw.uniform(1)
-        assert draw.normal(4).tolist() == pytest.approx([-0.6888363737010401, 1.214860925115243, -0.8353708187530787, 1.5761776728186], rel=1e-12)
+        assert draw.normal(4).tolist() == pytest.approx(
+            [-0.6888363737010401, 1.214860925115243, -0.8353708187530787, 1.5761776728186], rel=1e-12
+        )
         assert Keyed(0, "").normal(2).tolist() == pytest.approx([0.9412267619063969, 0.4738112868080839], rel=1e-12)
 
     def test_haar_values_are_pinned(self) -> None:
-        expected = [0.6054686713478743, -0.07077638143330174, -0.7927158329738645, 0.7897051273072422, -0.0702984047828556, 0.6094456056036817]
+        expected = [
+            0.6054686713478743,
+            -0.07077638143330174,
+            -0.7927158329738645,
+            0.7897051273072422,
+            -0.0702984047828556,
+            0.6094456056036817,
+        ]
         assert Keyed(7, "a").haar(2, 3).flatten().tolist() == pytest.approx(expected, abs=1e-12)
 
     @given(st.integers(-(2**80), 2**80), st.text(max_size=20), st.integers(0, 3), st.integers(0, 2**40))
     def test_the_text_of_the_scheme_says_the_same(self, seed: int, address: str, stream: int, tile: int) -> None:
-        assert Keyed(seed, address).uniform_tile(stream, tile, 5).tolist() == spelled_out(seed, address, stream, tile, 5)
+        assert Keyed(seed, address).uniform_tile(stream, tile, 5).tolist() == spelled_out(
+            seed, address, stream, tile, 5
+        )
 
     def test_normal_is_the_inverse_of_its_distribution_function(self) -> None:
         u, z = Keyed(1, "a").uniform(1000), Keyed(1, "a").normal(1000)
@@ -78,7 +98,12 @@ class TestKeys:
     def test_equal_keys_give_equal_bits_and_others_do_not(self, name: str) -> None:
         draw = DRAWS[name]
         assert torch.equal(draw(Keyed(3, ADDRESS)), draw(Keyed(3, ADDRESS)))
-        for other in (Keyed(4, ADDRESS), Keyed(-3, ADDRESS), Keyed(3, ADDRESS.replace("forget", "input")), Keyed(3 + 2**32, ADDRESS)):
+        for other in (
+            Keyed(4, ADDRESS),
+            Keyed(-3, ADDRESS),
+            Keyed(3, ADDRESS.replace("forget", "input")),
+            Keyed(3 + 2**32, ADDRESS),
+        ):
             assert not torch.equal(draw(Keyed(3, ADDRESS)), draw(other))
 
     def test_fields_cannot_run_into_each_other(self) -> None:
@@ -97,7 +122,10 @@ class TestKeys:
     def test_other_objects_and_threads_do_not_matter(self) -> None:
         expected = [Keyed(0, str(n)).normal(300) for n in range(40)]
         found: dict[int, Tensor] = {}
-        workers = [threading.Thread(target=lambda n=n: found.update({n: Keyed(0, str(n)).normal(300)})) for n in reversed(range(40))]
+        workers = [
+            threading.Thread(target=lambda n=n: found.update({n: Keyed(0, str(n)).normal(300)}))
+            for n in reversed(range(40))
+        ]
         for worker in workers:
             worker.start()
         for worker in workers:

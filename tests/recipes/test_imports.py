@@ -9,7 +9,9 @@ import pytest
 
 
 def fresh(code: str) -> str:
-    return subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @pytest.mark.parametrize("module", ["base", "registry", "laws", "fills", "iid", "scaled", "orthogonal"])
