@@ -71,7 +71,8 @@ def residual(matrix: Tensor) -> float:
     scale = gram.diagonal().mean()
     if scale == 0:
         return 1.0
-    return float((gram / scale - torch.eye(len(gram), dtype=gram.dtype, device=gram.device)).abs().max().item())
+    worst: float = (gram / scale - torch.eye(len(gram), dtype=gram.dtype, device=gram.device)).abs().max().item()
+    return worst
 
 
 def spectral_radius(matrix: Tensor) -> float:

@@ -143,7 +143,8 @@ def impossible(units: Iterable[Unit]) -> Iterator[Finding]:
             rule = unit.rule
             yield Finding(
                 "RNN105", f"rule {rule.id!r} asks for {unit.recipe}, which cannot hold here: {reason}",
-                address=unit.block.address, rule=rule.id, place=rule.origin, fix="narrow the rule's `match`, or choose another recipe for this slot",
+                address=unit.block.address, rule=rule.id, place=rule.origin,
+                fix="narrow the rule's `match`, or choose another recipe for this slot",
             )  # fmt: skip
 
 

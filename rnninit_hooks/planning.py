@@ -98,7 +98,7 @@ def _note(decision: Decision, rule: Rule | None) -> str | None:
     notes = [
         f"decided by its other name {decision.via}" if decision.via else None,
         "whole matrix" if rule and rule.whole else None,
-        _placement(decision.slot, rule) if rule and len(slot.pieces) > 1 else None,
+        _placement(slot, rule) if rule and len(slot.pieces) > 1 and rule.place != "ih" else None,
         f"its share of {decision.within.address}" if decision.within else None,
         f"row {slot.padding} is padding and kept" if rule and slot.padding is not None else None,
         slot.member.door.kind if slot.member.door.kind != "plain" else None,

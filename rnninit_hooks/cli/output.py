@@ -58,9 +58,7 @@ def write_file(path: Path, text: str) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise CannotJudge(
-            f"--output {str(path)!r}", f"cannot be written: {error.strerror}", fix="name another file"
-        ) from error
+        raise CannotJudge(f"--output {str(path)!r}", f"cannot be written: {error.strerror}", fix="name another file") from error
 
 
 def make_lossless(stream: TextIO) -> None:

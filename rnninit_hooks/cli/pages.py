@@ -103,9 +103,7 @@ def presets_command(options: Namespace, settings: Settings) -> int:
 def _print_presets(known: dict[str, str], settings: Settings) -> None:
     papers = {name: _papers(_packaged("presets", f"{name}.yaml")) for name in known}
     if settings.format == "json":
-        print_json(
-            {"presets": [{"name": name, "summary": text, "papers": papers[name]} for name, text in known.items()]}
-        )
+        print_json({"presets": [{"name": name, "summary": text, "papers": papers[name]} for name, text in known.items()]})
     else:
         print_lines(_preset_lines(known, papers, page_width()))
 

@@ -47,9 +47,7 @@ class Settings:
         return self.rules
 
 
-def settings(
-    folder: Path, environment: Mapping[str, str], *, flags: Mapping[str, Any], project: bool = True
-) -> Settings:
+def settings(folder: Path, environment: Mapping[str, str], *, flags: Mapping[str, Any], project: bool = True) -> Settings:
     """What holds for this call: default < pyproject.toml < environment < flag.
 
     Without `project`, no pyproject.toml is read: explaining a code must not fail because of one.

@@ -92,9 +92,7 @@ def _seeded(seed: int) -> Iterator[None]:
 def _split(target: TargetName) -> tuple[str, str]:
     path, colon, name = target.spec.rpartition(":")
     if not colon or not path or not all(part.isidentifier() for part in name.split(".")):
-        raise CannotJudge(
-            _subject(target), "no target", expected=_EXPECTED, fix="name the module and what to call in it"
-        )
+        raise CannotJudge(_subject(target), "no target", expected=_EXPECTED, fix="name the module and what to call in it")
     return path, name
 
 
@@ -116,12 +114,12 @@ def _import(target: TargetName, path: str) -> ModuleType:
 
 
 def _not_found(target: TargetName, path: str, error: ModuleNotFoundError) -> CannotJudge:
-    if (path == error.name or path.startswith(f"{error.name}.")):
+    missing = error.name
+    if missing and (path == missing or path.startswith(f"{missing}.")):
         fix = f"run it where `python -c 'import {path}'` works"
-        return CannotJudge(_subject(target), f"no module named {error.name!r}", expected=_EXPECTED, fix=fix)
-    return CannotJudge(
-        _subject(target), f"importing {path} needs {error.name!r}, which is not installed", fix="install it"
-    )
+        return CannotJudge(_subject(target), f"no module named {missing!r}", expected=_EXPECTED, fix=fix)
+    needed = f"needs {missing!r}, which is not installed" if missing else f"raised {one_line(error)}"
+    return CannotJudge(_subject(target), f"importing {path} {needed}", fix="install it")
 
 
 def _from_file(target: TargetName, file: Path) -> ModuleType:
@@ -176,9 +174,7 @@ def _call(target: TargetName, found: Any, keywords: Mapping[str, Any]) -> Any:
         return found(**keywords)
     except (Exception, SystemExit) as error:
         fix = "give its arguments as --arg name=value" if isinstance(error, TypeError) else "mend it"
-        raise CannotJudge(
-            subject, f"calling it raised {one_line(error)}", fix=f"{fix}; --traceback shows where"
-        ) from error
+        raise CannotJudge(subject, f"calling it raised {one_line(error)}", fix=f"{fix}; --traceback shows where") from error
 
 
 def _module(target: TargetName, made: Any) -> nn.Module:

@@ -51,9 +51,7 @@ def save(model: nn.Module, path: Path, *, metadata: Mapping[str, str]) -> int:
                 written = len(file.keys())
             temporary.replace(path)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise CannotJudge(
-            f"--output {str(path)!r}", f"nothing was written: {one_line(error)}", fix="see the cause"
-        ) from error
+        raise CannotJudge(f"--output {str(path)!r}", f"nothing was written: {one_line(error)}", fix="see the cause") from error
     return written
 
 

@@ -17,9 +17,7 @@ APPLY = ("apply", "models.py:build", "--rules", "lstm-classic", "-o", "w.safeten
 
 
 def names(project):
-    return sorted(
-        path.name for path in project.folder.iterdir() if "safetensors" in path.name or path.name.startswith(".rnn")
-    )
+    return sorted(path.name for path in project.folder.iterdir() if "safetensors" in path.name or path.name.startswith(".rnn"))
 
 
 def test_the_file_holds_what_apply_writes_and_says_so(project):

@@ -30,9 +30,7 @@ sys.exit(f"woke {woken}" if woken else code)
     ],
 )
 def test_asleep_stays_asleep(project, words, asleep):
-    ran = subprocess.run(
-        [sys.executable, "-c", _CODE, asleep, *words.split()], capture_output=True, text=True, check=False
-    )
+    ran = subprocess.run([sys.executable, "-c", _CODE, asleep, *words.split()], capture_output=True, text=True, check=False)
     assert (ran.returncode, "woke" in ran.stderr) == (0, False), ran.stderr
 
 

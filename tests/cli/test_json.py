@@ -20,9 +20,7 @@ def strict(text: str):
     return json.loads(text, parse_constant=refuse)
 
 
-@pytest.mark.parametrize(
-    ("words", "code"), [case[:2] for case in CASES if not any(word in case[0] for word in _TEXT_ONLY)]
-)
+@pytest.mark.parametrize(("words", "code"), [case[:2] for case in CASES if not any(word in case[0] for word in _TEXT_ONLY)])
 def test_stdout_is_one_document_with_the_same_status(project, words, code):
     ran = project(*words.replace('"', "").split(), "--format", "json")
     document = strict(ran.out)

@@ -17,9 +17,7 @@ MANY = ["plan", "models.py:many", "--rules", "lstm-classic"]
 TEXT = [case[0] for case in CASES if case[1] != 2 and "schema" not in case[0]]
 
 
-@pytest.mark.parametrize(
-    "words", [*TEXT, " ".join(MANY), "inspect models.py:many", "check models.py:many --rules warns.yaml"]
-)
+@pytest.mark.parametrize("words", [*TEXT, " ".join(MANY), "inspect models.py:many", "check models.py:many --rules warns.yaml"])
 def test_in_a_pipe_no_line_is_wider_than_80_and_none_has_colour(project, words, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     ran = project(*words.replace('"', "").split())

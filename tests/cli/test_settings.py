@@ -47,6 +47,7 @@ def test_the_nearest_file_counts_and_its_paths_are_relative_to_it(tmp_path, monk
     found = settings(inner, {}, flags=NO_FLAGS)
     assert Path(found.rules) == tmp_path / "a" / "r" / "init.yaml"
     assert found.targets == (TargetName("m.py:f", tmp_path / "a"),)
+    assert read(inner, '[tool.rnninit]\nrules = "keras"\n') == Settings("keras")
 
 
 @pytest.mark.parametrize("name", ["lstm-classic", "builtin:lstm-classic"])

@@ -85,9 +85,7 @@ def test_the_factory_runs_under_the_seed_and_the_stream_is_put_back(project):
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
 
 
-@pytest.mark.parametrize(
-    "spec", ["models.py", ":build", "models.py:", "models.py:a b", "models.py:1", "", "models.py:a..b"]
-)
+@pytest.mark.parametrize("spec", ["models.py", ":build", "models.py:", "models.py:a b", "models.py:1", "", "models.py:a..b"])
 def test_what_is_no_target_is_refused(project, spec):
     with pytest.raises(CannotJudge, match=r"no target; expected package.module:factory"):
         built(project.folder, spec)
@@ -102,3 +100,9 @@ def test_the_cause_of_a_failure_is_kept(project):
 def test_a_broken_import_inside_a_package_is_not_called_a_missing_target(project):
     with pytest.raises(CannotJudge, match="needs 'a_package_that_nobody_has'"):
         built(project.folder, "acme.half:build")
+
+
+def test_a_missing_module_without_a_name_is_told_in_its_own_words(project):
+    project.write("acme/odd.py", "raise ModuleNotFoundError('bring your own')\n")
+    with pytest.raises(CannotJudge, match="importing acme.odd raised ModuleNotFoundError: bring your own"):
+        built(project.folder, "acme.odd:build")

@@ -14,9 +14,18 @@ from rnninit_hooks.recipes.draws import Keyed
 from rnninit_hooks.recipes.registry import find
 
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
-RANDOM = (
-    "uniform normal trunc_normal hidden_uniform xavier_uniform xavier_normal kaiming_uniform kaiming_normal lecun_uniform lecun_normal"
-).split()
+RANDOM = [
+    "uniform",
+    "normal",
+    "trunc_normal",
+    "hidden_uniform",
+    "xavier_uniform",
+    "xavier_normal",
+    "kaiming_uniform",
+    "kaiming_normal",
+    "lecun_uniform",
+    "lecun_normal",
+]
 NEEDED: dict[str, dict[str, Any]] = {
     "constant": {"value": 0.5},
     "uniform": {"low": -0.3, "high": 0.7},
@@ -60,22 +69,22 @@ _positive = st.floats(0.01, 10.0)
 _any = st.floats(-10.0, 10.0)
 blocks = st.builds(lambda shape, hidden: block(*shape, hidden_size=hidden), shapes, st.integers(1, 65))
 random_recipes: st.SearchStrategy[Recipe] = st.one_of(
-    st.builds(lambda low, width: find("uniform")(low=low, high=low + width), _any, _positive),
-    st.builds(lambda mean, std: find("normal")(mean=mean, std=std), _any, _positive),
+    st.builds(lambda low, width: example("uniform", low=low, high=low + width), _any, _positive),
+    st.builds(lambda mean, std: example("normal", mean=mean, std=std), _any, _positive),
     st.builds(
-        lambda mean, std, low, high, corrected: find("trunc_normal")(mean=mean, std=std, low=low, high=high, corrected=corrected),
+        lambda mean, std, low, high, corrected: example("trunc_normal", mean=mean, std=std, low=low, high=high, corrected=corrected),
         _any, _positive, st.floats(-4.0, 0.5), st.floats(0.7, 4.0), st.booleans(),
     ),
-    st.builds(lambda scale: find("hidden_uniform")(scale=scale), _positive),
-    st.builds(lambda kind, gain: find(kind)(gain=gain), st.sampled_from(["xavier_uniform", "xavier_normal", "lecun_uniform", "lecun_normal"]), _positive),
+    st.builds(lambda scale: example("hidden_uniform", scale=scale), _positive),
+    st.builds(lambda kind, gain: example(kind, gain=gain), st.sampled_from(["xavier_uniform", "xavier_normal", "lecun_uniform", "lecun_normal"]), _positive),
     st.builds(
-        lambda kind, a, mode: find(kind)(a=a, mode=mode),
+        lambda kind, a, mode: example(kind, a=a, mode=mode),
         st.sampled_from(["kaiming_uniform", "kaiming_normal"]), st.floats(0.0, 3.0), st.sampled_from(["fan_in", "fan_out"]),
     ),
 )  # fmt: skip
 exact_recipes: st.SearchStrategy[Recipe] = st.one_of(
     st.sampled_from([find("zeros")(), find("ones")()]),
-    st.builds(lambda value: find("constant")(value=value), st.floats(-1000.0, 1000.0)),
-    st.builds(lambda gain: find("identity")(gain=gain), _any),
-    st.builds(lambda gain: find("orthogonal")(gain=gain), _positive),
+    st.builds(lambda value: example("constant", value=value), st.floats(-1000.0, 1000.0)),
+    st.builds(lambda gain: example("identity", gain=gain), _any),
+    st.builds(lambda gain: example("orthogonal", gain=gain), _positive),
 )

@@ -76,9 +76,7 @@ class TestGoldenValues:
 
     @given(st.integers(-(2**80), 2**80), st.text(max_size=20), st.integers(0, 3), st.integers(0, 2**40))
     def test_the_text_of_the_scheme_says_the_same(self, seed: int, address: str, stream: int, tile: int) -> None:
-        assert Keyed(seed, address).uniform_tile(stream, tile, 5).tolist() == spelled_out(
-            seed, address, stream, tile, 5
-        )
+        assert Keyed(seed, address).uniform_tile(stream, tile, 5).tolist() == spelled_out(seed, address, stream, tile, 5)
 
     def test_normal_is_the_inverse_of_its_distribution_function(self) -> None:
         u, z = Keyed(1, "a").uniform(1000), Keyed(1, "a").normal(1000)
@@ -123,8 +121,7 @@ class TestKeys:
         expected = [Keyed(0, str(n)).normal(300) for n in range(40)]
         found: dict[int, Tensor] = {}
         workers = [
-            threading.Thread(target=lambda n=n: found.update({n: Keyed(0, str(n)).normal(300)}))
-            for n in reversed(range(40))
+            threading.Thread(target=lambda n=n: found.update({n: Keyed(0, str(n)).normal(300)})) for n in reversed(range(40))
         ]
         for worker in workers:
             worker.start()

@@ -18,10 +18,24 @@ from rnninit_hooks.recipes.base import Recipe
 from rnninit_hooks.recipes.fills import Zeros
 from rnninit_hooks.recipes.registry import find, kinds, recipe, recipes, unregister
 
-OWN = (
-    "constant hidden_uniform identity kaiming_normal kaiming_uniform keep lecun_normal lecun_uniform normal ones orthogonal "
-    "trunc_normal uniform xavier_normal xavier_uniform zeros"
-).split()
+OWN = [
+    "constant",
+    "hidden_uniform",
+    "identity",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "keep",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "ones",
+    "orthogonal",
+    "trunc_normal",
+    "uniform",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -123,7 +137,7 @@ def test_misuse_is_named(members: dict[str, Any], words: str) -> None:
 
 
 def test_every_problem_is_named_at_once() -> None:
-    with pytest.raises(RegistrationError, match="`fill` is missing.*`law` is missing.*`formula` is ''.*`source` is ''"):
+    with pytest.raises(RegistrationError, match=r"`fill` is missing.*`law` is missing.*`formula` is ''.*`source` is ''"):
         recipe("acme.ring")(Other)
 
 
@@ -145,7 +159,7 @@ def test_a_taken_kind_is_refused() -> None:
 
 def test_one_class_has_one_kind() -> None:
     cls = recipe("acme.ring")(made())
-    with pytest.raises(RegistrationError, match="says that its kind is 'acme.ring' already"):
+    with pytest.raises(RegistrationError, match=r"says that its kind is 'acme.ring' already"):
         recipe("acme.circle")(cls)
     assert find("acme.ring").kind == "acme.ring"
 

@@ -15,7 +15,7 @@ from rnninit_hooks.errors import RnnInitError
 from rnninit_hooks.recipes.base import Block, Recipe
 from rnninit_hooks.recipes.registry import find, kinds
 
-from .blocks import RANDOM, block, blocks, example, exact_recipes, filled, random_recipes, stored
+from .blocks import RANDOM, block, blocks, exact_recipes, example, filled, random_recipes, stored
 
 
 def test_fills_without_chance() -> None:
@@ -56,23 +56,23 @@ def test_widths_from_fans(kind: str) -> None:
 
 def test_fields_of_scaled_recipes() -> None:
     of = block(10, 30)
-    assert find("xavier_normal")(gain=3.0).moments(of)[1] == pytest.approx(3.0 * FANS["xavier_normal"])  # type: ignore[attr-defined]
-    assert find("lecun_normal")(gain=3.0).moments(of)[1] == pytest.approx(3.0 * FANS["lecun_normal"])  # type: ignore[attr-defined]
-    assert find("kaiming_normal")(a=2.0).moments(of)[1] == pytest.approx(math.sqrt(2 / 5 / 30))  # type: ignore[attr-defined]
-    assert find("kaiming_normal")(mode="fan_out").moments(of)[1] == pytest.approx(math.sqrt(2 / 10))  # type: ignore[attr-defined]
+    assert example("xavier_normal", gain=3.0).moments(of)[1] == pytest.approx(3.0 * FANS["xavier_normal"])  # type: ignore[attr-defined]
+    assert example("lecun_normal", gain=3.0).moments(of)[1] == pytest.approx(3.0 * FANS["lecun_normal"])  # type: ignore[attr-defined]
+    assert example("kaiming_normal", a=2.0).moments(of)[1] == pytest.approx(math.sqrt(2 / 5 / 30))  # type: ignore[attr-defined]
+    assert example("kaiming_normal", mode="fan_out").moments(of)[1] == pytest.approx(math.sqrt(2 / 10))  # type: ignore[attr-defined]
 
 
 def test_linear_and_recurrent_defaults_of_torch_have_a_recipe() -> None:
     torch.manual_seed(0)
     linear, lstm = torch.nn.Linear(50, 70), torch.nn.LSTM(30, 60)
-    assert find("kaiming_uniform")(a=math.sqrt(5.0)).law(block(70, 50), linear.weight.detach().double()) == ()
+    assert example("kaiming_uniform", a=math.sqrt(5.0)).law(block(70, 50), linear.weight.detach().double()) == ()
     for weight in (lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0):
         for gate in weight.detach().double().split(60):
             assert find("hidden_uniform")().law(block(*gate.shape, hidden_size=60), gate) == ()
 
 
 def test_the_correction_of_keras_and_jax() -> None:
-    recipe: Any = find("trunc_normal")(std=1.0)
+    recipe: Any = example("trunc_normal", std=1.0)
     assert recipe.spread.high == pytest.approx(2.0 / 0.87962566103423978, rel=1e-14)
 
 
@@ -98,9 +98,7 @@ def test_refusals_name_recipe_and_shape_and_filling_anyway_raises(kind: str, of:
         filled(example(kind), of)
 
 
-@pytest.mark.parametrize(
-    "kind", [kind for kind in kinds() if kind not in ("keep", "orthogonal", "hidden_uniform", *FANS)]
-)
+@pytest.mark.parametrize("kind", [kind for kind in kinds() if kind not in ("keep", "orthogonal", "hidden_uniform", *FANS)])
 def test_the_others_take_any_vector_or_matrix(kind: str) -> None:
     assert example(kind).refuse(block(5, 5)) is None
     assert kind == "identity" or example(kind).refuse(Block("a", (5,))) is None
