@@ -73,7 +73,6 @@ class Job:
 
 def plan_command(job: Job) -> int:
     """`rnninit plan`."""
-    from rnninit_hooks.planning import plan as _p
     policy = job.policy
     from rnninit_hooks.planning import plan  # wakes torch, which rules that cannot be read need not wait for
 

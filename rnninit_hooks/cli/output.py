@@ -69,9 +69,9 @@ def make_lossless(stream: TextIO) -> None:
 
 
 def _styled(lines: Iterable[Text], stream: TextIO) -> list[str]:
-    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    if not stream.isatty() or os.environ.get("NO_COLOR"):
         return [line.plain.rstrip() for line in lines]
-    from rich.console import Console
+    from rich.console import Console  # knows dumb terminals by itself
 
     console = Console(file=stream, width=page_width(), highlight=False, markup=False, emoji=False)
     with console.capture() as captured:

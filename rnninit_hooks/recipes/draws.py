@@ -116,9 +116,12 @@ class Keyed:
 
     @torch.inference_mode(False)
     def _draw(self, shape: tuple[int, ...], part: Callable[[int, int, int], Tensor]) -> Tensor:
+        count, stream = math.prod(shape), next(self._streams)
+        if count <= TILE:
+            return part(stream, 0, count).reshape(shape)
         whole = torch.empty(shape, dtype=torch.float64, device="cpu")
-        flat, stream = whole.view(-1), next(self._streams)
-        for tile, start in enumerate(range(0, len(flat), TILE)):
+        flat = whole.view(-1)
+        for tile, start in enumerate(range(0, count, TILE)):
             piece = flat[start : start + TILE]
             piece.copy_(part(stream, tile, len(piece)))
         return whole

@@ -125,6 +125,8 @@ def _problems(kind: str, cls: type) -> Iterator[str]:
     if cls.kind != kind and "kind" in vars(cls):
         yield f"it says that its kind is {cls.kind!r} already"
     yield from _broken_promises(cls)
+    if cls.__module__ not in _OWN:  # ours are tested; a schema costs a millisecond
+        yield from _without_schema(cls)
 
 
 def _missing_methods(cls: type[Recipe]) -> Iterator[str]:
@@ -144,6 +146,17 @@ def _takes(method: Callable[..., object], count: int) -> bool:
     return True
 
 
+def _without_schema(cls: type[Recipe]) -> Iterator[str]:
+    try:
+        cls.model_json_schema()
+    except Exception as error:  # whatever a third party raises is one more fact about its class
+        yield f"its fields have no JSON schema: {_words(error)}"
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
 def _broken_promises(cls: type[Recipe]) -> Iterator[str]:
     """What a recipe that needs no field does wrong on example blocks."""
     if any(field.is_required() for field in cls.model_fields.values()):
@@ -153,8 +166,7 @@ def _broken_promises(cls: type[Recipe]) -> Iterator[str]:
         again = cls.model_validate(_fields(example))
         answers = {block.shape: example.refuse(block) for block in _PROBES}
     except Exception as error:  # whatever a third party raises is one more fact about its class
-        words = " ".join(str(error).split())
-        yield f"with default fields, read as a rule file gives them, it raises {type(error).__name__}: {words}"
+        yield f"with default fields, read as a rule file gives them, it raises {_words(error)}"
         return
     if again != example:
         yield f"its fields do not survive a rule file: {example} becomes {again}"

@@ -91,9 +91,7 @@ def is_outside(row: Row) -> bool:
 def module_groups(rows: Sequence[Row], verb: Verb) -> tuple[ModuleGroup, ...]:
     """The rows that a report lists, grouped by module."""
     listed = by_module(row for row in rows if not is_outside(row))
-    return tuple(
-        ModuleGroup(visible(name) or ROOT, visible(own[0].type), _lines(own, verb)) for name, own in listed.items()
-    )
+    return tuple(ModuleGroup(visible(name) or ROOT, visible(own[0].type), _lines(own, verb)) for name, own in listed.items())
 
 
 def outside_count(rows: Sequence[Row]) -> int:

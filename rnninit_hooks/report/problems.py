@@ -30,7 +30,7 @@ def finding_lines(
         yield from _single(group[0], width) if len(group) == 1 else _several(group, width, modules or {})
         why = (whys or {}).get(group[0].rule or "")
         if why:
-            yield from prose(f"why: {why}", width=width, indent=4, hang=6, style="dim")
+            yield from prose(f"why: {why}", width=width, indent=4 if len(group) == 1 else 2, hang=6, style="dim")
 
 
 def _groups(findings: Sequence[Finding], modules: Mapping[str, str]) -> list[list[Finding]]:
@@ -98,9 +98,7 @@ def compact(addresses: Iterable[str], owner: str = "") -> list[str]:
     prefix = f"{owner}." if owner else ""
     for address in addresses:
         parameter, bracket, gate = (
-            address.removeprefix(prefix).rpartition("[")
-            if address.endswith("]")
-            else (address.removeprefix(prefix), "", "")
+            address.removeprefix(prefix).rpartition("[") if address.endswith("]") else (address.removeprefix(prefix), "", "")
         )
         own = gates.setdefault(parameter, [])
         own += [gate[:-1]] if bracket else []

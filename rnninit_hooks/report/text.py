@@ -69,9 +69,7 @@ def _modules(report: Report, width: int) -> Iterator[Text]:
         yield Text("")
     outside = outside_count(report.rows)
     if outside:
-        yield from prose(
-            f"{count(outside, 'parameter')} outside recurrent modules: untouched", width=width, style="dim"
-        )
+        yield from prose(f"{count(outside, 'parameter')} outside recurrent modules: untouched", width=width, style="dim")
         yield Text("")
 
 
@@ -107,14 +105,16 @@ def verdict(report: Report) -> str:
     >>> verdict(Report("plan", ()))
     'plan: 0 slots to write, 0 errors, 0 warnings'
     """
-    told = [f"{count(number, 'slot')} {_told(status, report.verb)}" for status, number in _tally(report).items()]
+    told = [f"{count(number, 'slot')} {_told(status, report.verb, number)}" for status, number in _tally(report).items()]
     levels = [count(_at_level(report, level), level) for level in ("error", "warning")]
     excused = [count(len(report.allowed), "finding") + " allowed"] if report.allowed else []
     return f"{report.verb}: {', '.join([*told, *levels, *excused])}"
 
 
-def _told(status: Status, verb: Verb) -> str:
+def _told(status: Status, verb: Verb, number: int) -> str:
     words = status_text(status, verb)
+    if number == 1 and status in ("obeys", "breaks"):
+        return status
     return words if words != status else _VERDICTS[status]
 
 

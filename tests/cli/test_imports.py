@@ -27,6 +27,7 @@ sys.exit(f"woke {woken}" if woken else code)
         ("schema", "torch,rich,numpy"),
         ("rules init.rules.yaml", "torch,numpy"),
         ("plan models.py:build --rules init.rules.yaml --format json", "rich"),
+        ("apply models.py:build --rules init.rules.yaml -o w.safetensors --format json", "rich"),
     ],
 )
 def test_asleep_stays_asleep(project, words, asleep):

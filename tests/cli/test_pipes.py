@@ -67,18 +67,12 @@ def test_a_progress_bar_is_on_the_terminal_only(project):
     assert ran.returncode == 0 and "━" not in ran.stderr + ran.stdout
 
 
-def test_a_reader_that_leaves_is_no_error(project):
-    child = subprocess.Popen([*RNNINIT, "explain"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    child.stdout.close()
-    assert child.stderr.read() == b""
-    assert child.wait() == 0
-
-
-def test_a_reader_that_leaves_does_not_change_the_verdict(project):
-    child = subprocess.Popen([*RNNINIT, "rules", "bad.yaml"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    child.stdout.close()
-    assert child.stderr.read() == b""
-    assert child.wait() == 1
+@pytest.mark.parametrize(("words", "code"), [(["explain"], 0), (["schema"], 0), (["rules", "bad.yaml"], 1)])
+def test_a_reader_that_leaves_is_no_error_and_does_not_change_the_verdict(project, words, code):
+    with subprocess.Popen([*RNNINIT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        child.stdout.close()
+        assert child.stderr.read() == b""
+    assert child.returncode == code
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")

@@ -104,5 +104,5 @@ def test_a_broken_import_inside_a_package_is_not_called_a_missing_target(project
 
 def test_a_missing_module_without_a_name_is_told_in_its_own_words(project):
     project.write("acme/odd.py", "raise ModuleNotFoundError('bring your own')\n")
-    with pytest.raises(CannotJudge, match="importing acme.odd raised ModuleNotFoundError: bring your own"):
+    with pytest.raises(CannotJudge, match=r"importing acme.odd raised ModuleNotFoundError: bring your own"):
         built(project.folder, "acme.odd:build")

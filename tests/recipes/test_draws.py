@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import math
 import random
+import sys
 import threading
 from collections.abc import Callable
 
@@ -128,6 +129,26 @@ class TestKeys:
         for worker in workers:
             worker.join()
         assert all(torch.equal(found[n], value) for n, value in enumerate(expected))
+
+    def test_threads_that_draw_at_the_same_time_do_not_share_a_generator(self) -> None:
+        expected = Keyed(0, "a").uniform(8)
+        found: list[bool] = []
+
+        def work(address: str) -> None:
+            values = [Keyed(0, address).uniform(8) for _ in range(1500)]
+            found.extend(torch.equal(value, expected) for value in values if address == "a")
+
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        workers = [threading.Thread(target=work, args=(address,)) for address in "abac"]
+        try:
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
+        finally:
+            sys.setswitchinterval(before)
+        assert len(found) == 3000 and all(found)
 
     def test_interleaved_objects_do_not_matter(self) -> None:
         one, two = Keyed(0, "a"), Keyed(0, "b")

@@ -155,11 +155,30 @@ class TestRates:
             failures = sum(bool(recipe.law(of, row)) for row in _rows(recipe, 1000, count))
             assert failures <= 0.06 * 1000
 
+    @pytest.mark.parametrize(("kind", "kurtosis"), [("xavier_normal", 3.0), ("xavier_uniform", 1.8), ("trunc_normal", 2.3658)])
+    def test_bands_are_about_seven_standard_errors_wide(self, kind: str, kurtosis: float) -> None:
+        """One failure in 10^10 is 6.5 standard errors of a normal; the inequalities cost a little more."""
+        of = block(200, 200)
+        std = filled(example(kind), of).std().item()
+        wrong = torch.full(of.shape, 3.0 * std, dtype=torch.float64)
+        bands = {
+            breach.law.partition(" ")[0]: [float(x) for x in breach.expected.split(" to ")]
+            for breach in _bands(kind, of, wrong)
+        }
+        errors = {"mean": std / 200.0, "std": std / 200.0 * math.sqrt(kurtosis - 1.0) / 2.0}
+        for law, (low, high) in bands.items():
+            assert 6.4 < (high - low) / 2.0 / errors[law] < 7.5
+        assert set(bands) == set(errors)
+
     def test_rounding_is_one_unit_in_the_last_place(self) -> None:
         assert rounding(block(1), 2.0) == 2.0**-22
         assert rounding(block(1), 0.0) == 0.0
         assert rounding(block(1, kind="bias"), 0.0) == 2.0**-23
         assert rounding(block(1, eps=2.0**-10), 1e-9) == pytest.approx(2.0**-24, rel=1e-4)
+
+
+def _bands(kind: str, of: Block, wrong: Tensor) -> list[Breach]:
+    return [breach for breach in example(kind).law(of, wrong) if breach.law == "mean" or breach.law.startswith("std")]
 
 
 def _rows(recipe: Recipe, samples: int, count: int) -> Tensor:

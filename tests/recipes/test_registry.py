@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import types
 import warnings
 from collections.abc import Iterator
@@ -126,6 +127,10 @@ MISUSE: list[tuple[dict[str, Any], str]] = [
     ({"model_config": {"strict": False}}, r"model_config\['strict'\] is False, expected True"),
     ({"base": Angry}, "it raises .*not today"),
     ({"sizes": (1, 2), "__annotations__": {"sizes": tuple[int, int]}}, "as a rule file gives them, it raises"),
+    (
+        {"model_config": {"arbitrary_types_allowed": True}, "__annotations__": {"thing": threading.Event}},
+        "its fields have no JSON schema: PydanticInvalidForJsonSchema",
+    ),
 ]
 
 

@@ -82,7 +82,7 @@ def test_an_untouched_recurrent_slot_is_listed():
         ("plan", ["write"] * 12, "plan: 12 slots to write, 0 errors, 0 warnings"),
         ("plan", ["write", "keep", "untouched"], "plan: 1 slot to write, 1 slot kept, 0 errors, 0 warnings"),
         ("apply", ["written", "written"], "apply: 2 slots written, 0 errors, 0 warnings"),
-        ("check", ["obeys", "breaks"], "check: 1 slot obey, 1 slot break, 0 errors, 0 warnings"),
+        ("check", ["obeys", "breaks"], "check: 1 slot obeys, 1 slot breaks, 0 errors, 0 warnings"),
         ("check", ["write"], "check: 0 slots obey, 1 slot not judged, 0 errors, 0 warnings"),
         ("attach", ["pending", "loaded", "touched"],
          "attach: 1 slot pending, 1 slot loaded, left alone, 1 slot changed by others, left alone, 0 errors, 0 warnings"),

@@ -1,0 +1,1 @@
+"""Text becomes rules: document, models, extension, loading. Never wakes torch."""

@@ -1,0 +1,222 @@
+"""YAML text becomes plain data and the place of everything in it; every structural problem is gathered, none raises."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from rnninit_hooks.findings import Finding, Place
+
+Path = tuple[str | int, ...]
+DEEPEST, MOST_NODES, LARGEST = 32, 50_000, 256 * 1024
+_INT = re.compile(r"[-+]?[0-9]+")
+_OCT_HEX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+
+
+class _Stop(Exception):  # noqa: N818  (control flow, not a mistake)
+    """Reading cannot go on; the problem is recorded."""
+
+
+@dataclass
+class Document:
+    """Plain data, where every key and value stands, and what was wrong with the text."""
+
+    name: str
+    lines: list[str]
+    data: Any = None
+    keys: dict[Path, Place] = field(default_factory=dict)
+    values: dict[Path, Place] = field(default_factory=dict)
+    problems: list[Finding] = field(default_factory=list)
+    empty: bool = False
+
+    def place(self, path: Path, *, of_key: bool = False) -> Place:
+        """Where a value (or its key) stands; the nearest place above it when it is not there."""
+        for length in range(len(path), -1, -1):
+            table = self.keys if of_key and length == len(path) else self.values
+            if found := table.get(path[:length]):
+                return found
+        return Place(self.name, 1, 1)
+
+    def add(self, code: str, message: str, place: Place, **facts: str | None) -> None:
+        """Record a problem with the line it stands on and a caret under the column."""
+        self.problems.append(Finding(code, message, place=place, excerpt=self.excerpt(place), **facts))  # type: ignore[arg-type]
+
+    def excerpt(self, place: Place) -> str | None:
+        """The source line, shortened around the column, and a caret."""
+        if not 1 <= place.line <= len(self.lines):
+            return None
+        text, column = self.lines[place.line - 1], place.column - 1
+        start = max(0, column - 60)
+        shown = "".join(char if char.isprintable() else " " for char in text[start : start + 100])
+        return f"    {shown}\n    {' ' * (column - start)}^"
+
+
+def read(raw: bytes | str, name: str) -> Document:
+    """Read a rule file's bytes; the result always comes, with its problems."""
+    text = raw if isinstance(raw, str) else _decoded(raw, name)
+    if isinstance(text, Finding):
+        return Document(name, [], problems=[text])
+    document = Document(name, text.splitlines())
+    if len(text) > LARGEST:
+        document.add("RNN018", f"the file has {len(text)} characters; at most {LARGEST}", Place(name, 1, 1), fix="split it, and use `extends`")
+        return document
+    try:
+        _Builder(document).build(text)
+    except _Stop:
+        document.data = None
+    return document
+
+
+def _decoded(raw: bytes, name: str) -> str | Finding:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1
+        return Finding(
+            "RNN001", f"byte {raw[error.start]:#04x} is no UTF-8 text", place=Place(name, line, column),
+            expected="a YAML text in UTF-8", fix="is this a binary file, or one saved in another encoding?",
+        )  # fmt: skip
+
+
+class _Builder:
+    """A tree from PyYAML's events: no constructors, so nothing is ever run."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.nodes = 0
+
+    def build(self, text: str) -> None:
+        events = self._events(text)
+        next(events)  # the start of the stream
+        first = next(events)
+        if isinstance(first, yaml.StreamEndEvent):
+            self.document.empty = True
+            return
+        self.document.data = self._node(next(events), events, (), 0)
+        next(events)  # the end of the document
+        after = next(events)
+        if not isinstance(after, yaml.StreamEndEvent):
+            self._refuse(after, "a second document begins here", "one document per file; remove the `---`")
+            raise _Stop
+
+    def _events(self, text: str) -> Iterator[Any]:
+        try:
+            yield from yaml.parse(text, Loader=yaml.SafeLoader)
+        except yaml.reader.ReaderError as error:
+            before = text[: error.position]
+            place = Place(self.document.name, before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
+            self.document.add("RNN001", f"character {error.character:#06x} cannot stand in a text", place, fix="is this a binary file?")  # type: ignore[str-bytes-safe]
+            raise _Stop from error
+        except yaml.MarkedYAMLError as error:
+            self._syntax(error)
+            raise _Stop from error
+
+    def _syntax(self, error: yaml.MarkedYAMLError) -> None:
+        mark = error.problem_mark or error.context_mark
+        place = self._place(mark) if mark else Place(self.document.name, 1, 1)
+        tab = "\\t" in str(error.problem)
+        fix = "indent with spaces; YAML allows no tabs" if tab else "check indentation, quotes and brackets on this line and above"
+        self.document.add("RNN002", f"this is not YAML: {error.problem or error.context or 'unreadable'}", place, fix=fix)
+
+    def _place(self, mark: Any) -> Place:
+        return Place(self.document.name, mark.line + 1, mark.column + 1)
+
+    def _refuse(self, event: Any, message: str, fix: str) -> None:
+        self.document.add("RNN004", message, self._place(event.start_mark), fix=fix)
+
+    def _node(self, event: Any, events: Iterator[Any], path: Path, depth: int) -> Any:
+        self.nodes += 1
+        place = self._place(event.start_mark)
+        if depth > DEEPEST or self.nodes > MOST_NODES:
+            what = f"nesting deeper than {DEEPEST}" if depth > DEEPEST else f"more than {MOST_NODES} values"
+            self.document.add("RNN018", f"{what} is no rule file", place, fix="flatten it")
+            raise _Stop
+        self.document.values[path] = place
+        self._plain_only(event)
+        build: dict[type, Callable[[], Any]] = {
+            yaml.ScalarEvent: lambda: self._scalar(event, place),
+            yaml.SequenceStartEvent: lambda: self._sequence(events, path, depth),
+            yaml.MappingStartEvent: lambda: self._mapping(events, path, depth),
+            yaml.AliasEvent: lambda: None,
+        }
+        return build[type(event)]()
+
+    def _plain_only(self, event: Any) -> None:
+        if isinstance(event, yaml.AliasEvent):
+            self._refuse(event, f"the alias *{event.anchor} stands here", "write the value itself, or share rules with `extends`")
+            return
+        if event.anchor is not None:
+            self._refuse(event, f"the anchor &{event.anchor} stands here", "remove it; a rule file has no anchors")
+        if event.tag is not None:
+            self._refuse(event, f"the tag {event.tag} stands here", "remove it; a rule file is plain data and runs nothing")
+
+    def _sequence(self, events: Iterator[Any], path: Path, depth: int) -> list[Any]:
+        items: list[Any] = []
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            items.append(self._node(event, events, (*path, len(items)), depth + 1))
+        return items
+
+    def _mapping(self, events: Iterator[Any], path: Path, depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
+            key = self._key(event, events, path, found, depth)
+            place = self._place(event.start_mark)
+            value = self._node(next(events), events, (*path, key), depth + 1)
+            if key in found:
+                first = self.document.keys[(*path, key)]
+                self.document.add("RNN003", f"the key {key!r} stands twice; first in line {first.line}", place, fix="remove one")
+            else:
+                found[key] = value
+                self.document.keys[(*path, key)] = place
+        return found
+
+    def _key(self, event: Any, events: Iterator[Any], path: Path, found: dict[str, Any], depth: int) -> str:
+        if not isinstance(event, yaml.ScalarEvent):
+            self._node(event, events, (*path, "?"), depth + 1)
+            self.document.add("RNN008", "a key must be a word", self._place(event.start_mark), expected="a word such as `match`")
+            return "?"
+        self._plain_only(event)
+        if event.value == "<<" and event.style is None:
+            self._refuse(event, "the merge key << stands here", "write the keys out, or share rules with `extends`")
+        return str(event.value)
+
+    def _scalar(self, event: Any, place: Place) -> Any:
+        if event.style is not None or not event.implicit[0]:
+            return event.value
+        value = scalar(event.value)
+        if value is _REFUSED:
+            self.document.add("RNN009", f"{event.value} is no finite number", place, expected="a number such as 1.0")
+            return 0.0
+        return value
+
+
+_REFUSED = object()
+
+
+def scalar(text: str) -> Any:
+    """A plain scalar by the core schema of YAML 1.2: `1e-3` is a number, `off` and `1_000` are text.
+
+    >>> [scalar(text) for text in ("1e-3", "0o17", "012", "true", "off", "~", "1_000", "12:30")]
+    [0.001, 15, 12, True, 'off', None, '1_000', '12:30']
+    """
+    if text in _NULLS:
+        return None
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        return int(text) if len(text) <= 40 else _REFUSED
+    if _OCT_HEX.fullmatch(text):
+        return int(text, 0) if len(text) <= 40 else _REFUSED
+    if _FLOAT.fullmatch(text):
+        number = float(text)
+        return number if number - number == 0 else _REFUSED
+    return _REFUSED if _NOT_FINITE.fullmatch(text) else text

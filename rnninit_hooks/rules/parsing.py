@@ -1,0 +1,148 @@
+"""One rule file, alone: its document becomes valid parts, and every problem of it is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from rnninit_hooks.recipes.base import Recipe
+from rnninit_hooks.recipes.registry import find, kinds
+from rnninit_hooks.rules.document import Document, Path
+from rnninit_hooks.rules.models import Allow, Match, Rule, Setting, Word, _several
+from rnninit_hooks.rules.problems import report, shown
+from rnninit_hooks.rules.words import did_you_mean
+
+M = TypeVar("M", bound=BaseModel)
+_STAND_IN = Match(parameter=".*")
+
+
+class Head(BaseModel):
+    """The keys of a rule file, without what stands inside `rules` and `allow`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    version: Literal[1] = Field(description="The grammar that the file is written in.")
+    extends: Annotated[tuple[Word, ...], BeforeValidator(_several)] = Field(
+        (), description="Rule files that come first: builtin:NAME, pkg:package/file.yaml, or a path relative to this file."
+    )
+    drop: Annotated[tuple[Word, ...], BeforeValidator(_several)] = Field((), description="Ids of extended rules to leave out.")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(None, description="Every draw depends on (seed, address) alone.")
+    rules: list[Any] | None = Field(None, description="The rules; the last that matches a slot decides it.")
+    untouched: Setting | None = Field(None, description="What a recurrent slot is worth that no rule decides.")
+    idle: Setting | None = Field(None, description="What a rule is worth that matches nothing.")
+    allow: list[Any] = Field([], description="Findings that are excused.")
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """The valid parts of one file."""
+
+    document: Document
+    head: Head | None
+    rules: tuple[Rule, ...] = ()
+    allow: tuple[Allow, ...] = ()
+
+
+def parse(document: Document) -> Parsed:
+    """Validate a document; problems are added to it, and what is valid comes back."""
+    if document.data is None or not isinstance(document.data, dict):
+        _not_a_mapping(document)
+        return Parsed(document, None)
+    head = _head(document)
+    rules = _rules(document, document.data.get("rules"))
+    allow = document.data.get("allow")
+    allowed = [_valid(document, ("allow", i), Allow, item) for i, item in enumerate(allow if isinstance(allow, list) else [])]
+    _duplicates(document, rules)
+    return Parsed(document, head, tuple(rules), tuple(entry for entry in allowed if entry))
+
+
+def _not_a_mapping(document: Document) -> None:
+    if document.problems:
+        return
+    if document.data is None:
+        document.add("RNN005", "the file is empty", document.place(()), expected="`version: 1` and `rules:`", fix="see `rnninit presets lstm-classic`")
+    else:
+        document.add("RNN008", f"the file is {shown(document.data)}", document.place(()), expected="a mapping with `version: 1` and `rules:`")
+
+
+def _head(document: Document) -> Head | None:
+    data = document.data
+    version = data.get("version")
+    if isinstance(version, int) and not isinstance(version, bool) and version != 1:
+        place = document.place(("version",))
+        document.add("RNN017", f"version {version} is not known to this release", place, expected="version: 1", fix="update rnninit-hooks, or write version 1")
+        data = {**data, "version": 1}
+    _presence(document)
+    try:
+        return Head.model_validate({**data, "rules": data["rules"] or None} if "rules" in data else data)
+    except ValidationError as error:
+        report(document, (), error, Head)
+        return None
+
+
+def _presence(document: Document) -> None:
+    data = document.data
+    if "rules" not in data and not data.get("extends"):
+        document.add("RNN005", "the file has no rules and extends no other", document.place(()), expected="`rules:` or `extends:`")
+    elif "rules" in data and data["rules"] in (None, [], {}):
+        document.add("RNN005", "`rules` is empty", document.place(("rules",)), expected="at least one rule", fix="add a rule, or remove the key if the file only extends others")
+
+
+def _rules(document: Document, items: Any) -> list[Rule]:
+    found = [_rule(document, ("rules", i), item) for i, item in enumerate(items if isinstance(items, list) else [])]
+    return [rule for rule in found if rule]
+
+
+def _rule(document: Document, path: Path, item: Any) -> Rule | None:
+    if not isinstance(item, dict):
+        document.add("RNN008", f"a rule is {shown(item)}", document.place(path), expected="a mapping with `id`, `match` and `init`")
+        return None
+    match = _valid(document, (*path, "match"), Match, item["match"]) if "match" in item else None
+    init = _init(document, (*path, "init"), item["init"]) if "init" in item else None
+    parts = {**item, **({"match": match or _STAND_IN} if "match" in item else {}), **({"init": init or _any()} if "init" in item else {})}
+    rule = _valid(document, path, Rule, parts)
+    return rule.with_origin(document.place(path)) if rule and match and init else None
+
+
+def _any() -> Recipe:
+    return find("keep")()
+
+
+def _valid(document: Document, path: Path, model: type[M], item: Any) -> M | None:
+    try:
+        return model.model_validate(item)
+    except ValidationError as error:
+        report(document, path, error, model)
+        return None
+
+
+def _init(document: Document, path: Path, item: Any) -> Recipe | None:
+    if not isinstance(item, dict):
+        place = document.place(path)
+        document.add("RNN008", f"`init` is {shown(item)}", place, expected="a mapping such as {kind: orthogonal, gain: 1.0}")
+        return None
+    if "kind" not in item:
+        document.add("RNN007", "the key 'kind' is missing", document.place(path), expected=f"one of {', '.join(kinds())}", fix="add `kind: …`")
+        return None
+    kind = item["kind"]
+    if not isinstance(kind, str):
+        document.add("RNN008", f"`kind` is {shown(kind)}", document.place((*path, "kind")), expected="text")
+        return None
+    try:
+        recipe = find(kind)
+    except KeyError:
+        place = document.place((*path, "kind"))
+        document.add("RNN011", f"no recipe is of kind {kind!r}{did_you_mean(kind, kinds())}", place, expected=f"one of {', '.join(kinds())}")
+        return None
+    return _valid(document, path, recipe, {name: value for name, value in item.items() if name != "kind"})
+
+
+def _duplicates(document: Document, rules: list[Rule]) -> None:
+    first: dict[str, Rule] = {}
+    for rule in rules:
+        earlier = first.setdefault(rule.id, rule)
+        if earlier is not rule and rule.origin and earlier.origin:
+            message = f"the id {rule.id!r} is taken by the rule in line {earlier.origin.line}"
+            document.add("RNN012", message, rule.origin, fix="give each rule its own id; in one file nothing is replaced")

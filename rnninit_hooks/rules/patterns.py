@@ -1,0 +1,87 @@
+"""Regular expressions from strangers: compiled once, searched under a timeout, refused early when they explode."""
+
+from __future__ import annotations
+
+import itertools
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import regex
+
+from rnninit_hooks.errors import RnnInitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SEARCH_SECONDS = 0.25
+LONGEST = 1000
+_PROBE_SECONDS = 0.05
+_LENGTHS = (24, 48, 400)
+_COMMON = ("a", "0", "_", ".", "aA0_")
+_NAMES = ("encoder.layers.0.rnn.weight_hh_l0_reverse", "decoder.blocks.11.attention.in_proj_weight", "bias_l0")
+
+
+class PatternTimeout(RnnInitError, TimeoutError):  # noqa: N818  (named for what happened)
+    """A pattern took too long on a name; `pattern` and `name` say which."""
+
+    def __init__(self, pattern: str, name: str) -> None:
+        super().__init__(f"the pattern {pattern!r} takes over {SEARCH_SECONDS} s on {name!r}; write it without nested repetition")
+        self.pattern = pattern
+        self.name = name
+
+    def __reduce__(self) -> tuple[type[PatternTimeout], tuple[str, str]]:
+        return type(self), (self.pattern, self.name)
+
+
+@lru_cache(maxsize=4096)
+def compiled(pattern: str) -> regex.Pattern[str]:
+    """A compiled pattern; raises `regex.error`."""
+    return regex.compile(pattern)
+
+
+def found_in(pattern: str, names: Iterable[str]) -> tuple[str, ...]:
+    r"""The names in which a pattern is found; raises `PatternTimeout`.
+
+    >>> found_in(r"weight_hh_l\d+$", ["rnn.weight_hh_l0", "rnn.weight_ih_l0", "rnn.weight_hh_l0_reverse"])
+    ('rnn.weight_hh_l0',)
+    """
+    return tuple(name for name in names if _found(pattern, name, SEARCH_SECONDS))
+
+
+def _found(pattern: str, name: str, seconds: float) -> bool:
+    try:
+        return compiled(pattern).search(name, timeout=seconds) is not None
+    except TimeoutError as error:
+        raise PatternTimeout(pattern, name) from error
+
+
+def trouble(pattern: str) -> str | None:
+    """Why a pattern is refused: too long, no regular expression, or exponential on an unlucky name; None if it is fine."""
+    if len(pattern) > LONGEST:
+        return f"is {len(pattern)} characters long; at most {LONGEST}"
+    try:
+        compiled(pattern)
+    except (regex.error, RecursionError, OverflowError, MemoryError) as error:
+        return f"does not compile: {error or type(error).__name__}"
+    return _explosion(pattern)
+
+
+def _explosion(pattern: str) -> str | None:
+    for text in _probes(pattern):
+        try:
+            _found(pattern, text, _PROBE_SECONDS)
+        except PatternTimeout:
+            return f"takes exponential time, for instance on {text[:12]!r}… ({len(text)} characters)"
+    return None
+
+
+def _probes(pattern: str) -> Iterator[str]:
+    """Names that make a backtracking search suffer: one thing repeated, then something that fits nothing."""
+    letters = dict.fromkeys(char for char in pattern if char.isalnum() or char in "_. -")
+    pumps = list(dict.fromkeys([*itertools.islice(letters, 6), *_COMMON]))
+    yield from _NAMES
+    for length in _LENGTHS:
+        for pump in pumps:
+            repeated = (pump * length)[:length]
+            yield repeated
+            yield repeated + "\n!"

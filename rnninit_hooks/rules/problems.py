@@ -1,0 +1,99 @@
+"""Validation errors in one voice: what was found, where, what was expected, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from rnninit_hooks.rules.document import Document, Path
+from rnninit_hooks.rules.words import did_you_mean
+
+_TYPES = {
+    "string_type": "text", "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
+    "bool_type": "true or false", "list_type": "a list", "tuple_type": "a list", "dict_type": "a mapping",
+    "model_type": "a mapping", "model_attributes_type": "a mapping", "is_instance_of": "a mapping",
+}  # fmt: skip
+_NAMES = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false", "list": "a list"}
+
+
+def report(document: Document, at: Path, error: ValidationError, model: type[BaseModel], skip: Iterable[str] = ()) -> None:
+    """Add every problem of a pydantic error to the document, each at its own place."""
+    skipped, seen = set(skip), set()
+    for fault in error.errors(include_url=False):
+        loc = tuple(fault["loc"])
+        if loc and loc[0] in skipped and fault["type"] != "missing":
+            continue
+        path = _path(document, at, loc)
+        code, message, facts = _translated(fault, loc, model)
+        if (code, message, path) not in seen:
+            seen.add((code, message, path))
+            document.add(code, message, document.place(path, of_key=code == "RNN006"), **facts)
+
+
+def _path(document: Document, at: Path, loc: Path) -> Path:
+    """The longest beginning of a pydantic location that the text knows: one word may stand for a list of one."""
+    path = at
+    for step in loc:
+        if (*path, step) not in document.values:
+            break
+        path = (*path, step)
+    return path
+
+
+def _translated(fault: Any, loc: Path, model: type[BaseModel]) -> tuple[str, str, dict[str, str | None]]:
+    kind, found = fault["type"], fault.get("input")
+    if kind == "extra_forbidden":
+        known = list(model.model_fields)
+        return "RNN006", f"the key {loc[-1]!r} is unknown here{did_you_mean(str(loc[-1]), known)}", {"expected": _listed(known)}
+    if kind == "missing":
+        return "RNN007", f"the key {loc[-1]!r} is missing", {"fix": f"add `{loc[-1]}: …`"}
+    if kind in _TYPES:
+        return "RNN008", f"{_named(loc)} is {shown(found)}", {"expected": _TYPES[kind]}
+    if kind == "literal_error":
+        allowed = _quoted(fault["ctx"]["expected"])
+        if not isinstance(found, str):
+            return "RNN008", f"{_named(loc)} is {shown(found)}", {"expected": ", ".join(allowed)}
+        return "RNN009", f"{_named(loc)} is {shown(found)}{did_you_mean(found, allowed)}", {"expected": ", ".join(allowed)}
+    if kind == "value_error":
+        return _said(str(fault["ctx"]["error"]), loc)
+    return "RNN009", f"{_named(loc)} is {shown(found)}", {"expected": _lowered(fault["msg"])}
+
+
+def _said(text: str, loc: Path) -> tuple[str, str, dict[str, str | None]]:
+    """What our own validators say; a word in front tells the code."""
+    if text.startswith("regex: "):
+        return "RNN010", text.removeprefix("regex: "), {"fix": "write a simpler pattern; `.` and `*` are special in a regex"}
+    if text.startswith("code: "):
+        return "RNN016", text.removeprefix("code: "), {"expected": "a code such as RNN103; see `rnninit explain`"}
+    return "RNN009", text, {}
+
+
+def _named(loc: Path) -> str:
+    words = [str(step) for step in loc if isinstance(step, str)]
+    return f"`{words[-1]}`" if words else "this"
+
+
+def shown(found: Any) -> str:
+    """A value and its kind, as a reader of YAML would say it."""
+    if found is None:
+        return "empty"
+    if isinstance(found, dict | list | tuple):
+        return "a mapping" if isinstance(found, dict) else "a list"
+    kind = _NAMES.get(type(found).__name__, type(found).__name__)
+    text = repr(found) if isinstance(found, str) else str(found).lower() if isinstance(found, bool) else str(found)
+    return f"{kind} ({text[:60]})" if kind != "true or false" else text
+
+
+def _listed(names: Iterable[str]) -> str:
+    return f"one of {', '.join(names)}"
+
+
+def _quoted(text: str) -> list[str]:
+    return [part.strip(" '") for part in text.replace(" or ", ", ").split(",") if part.strip()]
+
+
+def _lowered(text: str) -> str:
+    text = text.removeprefix("Input should be ").removeprefix("String should ")
+    return text[:1].lower() + text[1:]

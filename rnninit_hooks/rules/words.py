@@ -1,0 +1,25 @@
+"""Suggestions for words that were almost right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+HABITS = {
+    "name": "id", "pattern": "parameter", "regex": "parameter", "param": "parameter", "params": "parameter", "gates": "gate",
+    "layers": "layer", "modules": "module", "class": "module", "type": "kind", "kinds": "kind", "initializer": "init",
+    "initialiser": "init", "recipe": "init", "comment": "why", "description": "why", "extend": "extends", "rule": "rules",
+    "where": "match", "ignore": "allow", "sd": "std", "sigma": "std", "scale": "gain", "mu": "mean", "val": "value",
+}  # fmt: skip
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or nothing.
+
+    >>> did_you_mean("ortogonal", ["orthogonal", "zeros"]), did_you_mean("gates", ["gate", "kind"])
+    ("; did you mean 'orthogonal'?", "; did you mean 'gate'?")
+    """
+    names = list(known)
+    habit = HABITS.get(word.lower())
+    guesses = [habit] if habit in names else difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"; did you mean {guesses[0]!r}?" if guesses else ""
