@@ -82,7 +82,7 @@ def _judge(unit: Unit) -> Verdict:
         value = _without_padding(unit, unit.current())
         if not value.isfinite().all():
             return Verdict(unit, (Breach("finiteness", "nan or inf", "finite numbers"),), finite=False)
-        breaches = unit.recipe.law(_shrunk(unit, value), value)
+        breaches = unit.recipe.law(_as_judged(unit, value), value)
         return Verdict(unit, breaches, bool(breaches) and _holds_stacked(unit))
 
 
@@ -94,8 +94,9 @@ def _without_padding(unit: Unit, value: Tensor) -> Tensor:
     return torch.cat([value[:row], value[row + 1 :]])
 
 
-def _shrunk(unit: Unit, value: Tensor) -> Block:
-    return unit.block if tuple(value.shape) == unit.block.shape else replace(unit.block, shape=tuple(value.shape))
+def _as_judged(unit: Unit, value: Tensor) -> Block:
+    """The block as it is judged: without the padding row, and no more exact than float32, since models are cast."""
+    return replace(unit.block, shape=tuple(value.shape), eps=max(unit.block.eps, 2.0**-23))
 
 
 def _holds_stacked(unit: Unit) -> bool:

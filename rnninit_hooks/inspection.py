@@ -71,14 +71,14 @@ def residual(matrix: Tensor) -> float:
     scale = gram.diagonal().mean()
     if scale == 0:
         return 1.0
-    worst: float = (gram / scale - torch.eye(len(gram), dtype=gram.dtype, device=gram.device)).abs().max().item()
-    return worst
+    return (gram / scale - torch.eye(len(gram), dtype=gram.dtype, device=gram.device)).abs().max().item()
 
 
 def spectral_radius(matrix: Tensor) -> float:
     """The largest |eigenvalue| of a square matrix."""
     if len(matrix) <= EXACT_SPECTRUM:
-        return torch.linalg.eigvals(matrix).abs().max().item()
+        radius: float = torch.linalg.eigvals(matrix).abs().max().item()
+        return radius
     log_norm, power = 0.0, matrix
     for step in range(11):
         norm = torch.linalg.matrix_norm(power).item()

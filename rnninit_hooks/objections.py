@@ -9,6 +9,7 @@ from rnninit_hooks.decisions import Decided, Decision
 from rnninit_hooks.findings import Finding, Level
 from rnninit_hooks.matching import Selection, gate_named, is_called
 from rnninit_hooks.recipes.fills import Keep
+from rnninit_hooks.recipes.orthogonal import Orthogonal
 from rnninit_hooks.slots import Slot
 
 if TYPE_CHECKING:
@@ -137,6 +138,8 @@ def impossible(units: Iterable[Unit]) -> Iterator[Finding]:
     """Draws that cannot hold on the shape that they are asked for."""
     for unit in units:
         reason = unit.recipe.refuse(unit.block)
+        if unit.slots[0].padding is not None and isinstance(unit.recipe, Orthogonal):
+            reason = "the padding row of an embedding is kept, so the table cannot be orthogonal"
         if unit.whole and len(unit.slots[0].pieces) > 1:
             reason = "`whole` speaks of one fused parameter, and this is a sum of several; say `literal: true` as well"
         if reason:

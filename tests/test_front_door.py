@@ -60,6 +60,17 @@ def test_the_examples_of_the_docstrings_run(module):
 
 def test_the_public_functions_have_examples():
     finder = doctest.DocTestFinder(recurse=False)
-    verbs = ["plan", "apply", "attach", "materialize", "check", "inspect", "initialized", "enforced", "register_layout", "recipe"]
+    verbs = [
+        "plan",
+        "apply",
+        "attach",
+        "materialize",
+        "check",
+        "inspect",
+        "initialized",
+        "enforced",
+        "register_layout",
+        "recipe",
+    ]
     for name in [*verbs, "load", "loads", "preset"]:
         assert any(found.examples for found in finder.find(getattr(ri, name))), f"ri.{name} has no example"

@@ -21,7 +21,7 @@ _WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fal
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
-class _Stop(Exception):  # noqa: N818  (control flow, not a mistake)
+class _Stop(Exception):
     """Reading cannot go on; the problem is recorded."""
 
 
@@ -66,7 +66,12 @@ def read(raw: bytes | str, name: str) -> Document:
         return Document(name, [], problems=[text])
     document = Document(name, text.splitlines())
     if len(text) > LARGEST:
-        document.add("RNN018", f"the file has {len(text)} characters; at most {LARGEST}", Place(name, 1, 1), fix="split it, and use `extends`")
+        document.add(
+            "RNN018",
+            f"the file has {len(text)} characters; at most {LARGEST}",
+            Place(name, 1, 1),
+            fix="split it, and use `extends`",
+        )
         return document
     try:
         _Builder(document).build(text)
@@ -114,7 +119,9 @@ class _Builder:
         except yaml.reader.ReaderError as error:
             before = text[: error.position]
             place = Place(self.document.name, before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
-            self.document.add("RNN001", f"character {error.character:#06x} cannot stand in a text", place, fix="is this a binary file?")  # type: ignore[str-bytes-safe]
+            self.document.add(
+                "RNN001", f"character {error.character:#06x} cannot stand in a text", place, fix="is this a binary file?"
+            )
             raise _Stop from error
         except yaml.MarkedYAMLError as error:
             self._syntax(error)
@@ -124,7 +131,11 @@ class _Builder:
         mark = error.problem_mark or error.context_mark
         place = self._place(mark) if mark else Place(self.document.name, 1, 1)
         tab = "\\t" in str(error.problem)
-        fix = "indent with spaces; YAML allows no tabs" if tab else "check indentation, quotes and brackets on this line and above"
+        fix = (
+            "indent with spaces; YAML allows no tabs"
+            if tab
+            else "check indentation, quotes and brackets on this line and above"
+        )
         self.document.add("RNN002", f"this is not YAML: {error.problem or error.context or 'unreadable'}", place, fix=fix)
 
     def _place(self, mark: Any) -> Place:
@@ -152,7 +163,9 @@ class _Builder:
 
     def _plain_only(self, event: Any) -> None:
         if isinstance(event, yaml.AliasEvent):
-            self._refuse(event, f"the alias *{event.anchor} stands here", "write the value itself, or share rules with `extends`")
+            self._refuse(
+                event, f"the alias *{event.anchor} stands here", "write the value itself, or share rules with `extends`"
+            )
             return
         if event.anchor is not None:
             self._refuse(event, f"the anchor &{event.anchor} stands here", "remove it; a rule file has no anchors")
@@ -173,7 +186,9 @@ class _Builder:
             value = self._node(next(events), events, (*path, key), depth + 1)
             if key in found:
                 first = self.document.keys[(*path, key)]
-                self.document.add("RNN003", f"the key {key!r} stands twice; first in line {first.line}", place, fix="remove one")
+                self.document.add(
+                    "RNN003", f"the key {key!r} stands twice; first in line {first.line}", place, fix="remove one"
+                )
             else:
                 found[key] = value
                 self.document.keys[(*path, key)] = place
@@ -182,7 +197,9 @@ class _Builder:
     def _key(self, event: Any, events: Iterator[Any], path: Path, found: dict[str, Any], depth: int) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             self._node(event, events, (*path, "?"), depth + 1)
-            self.document.add("RNN008", "a key must be a word", self._place(event.start_mark), expected="a word such as `match`")
+            self.document.add(
+                "RNN008", "a key must be a word", self._place(event.start_mark), expected="a word such as `match`"
+            )
             return "?"
         self._plain_only(event)
         if event.value == "<<" and event.style is None:
@@ -195,7 +212,7 @@ class _Builder:
         value = scalar(event.value)
         if value is _REFUSED:
             self.document.add("RNN009", f"{event.value} is no finite number", place, expected="a number such as 1.0")
-            return 0.0
+            return 1  # any number, so that the refused one is not complained of twice
         return value
 
 

@@ -60,13 +60,20 @@ def _extend(
 ) -> None:
     found = _locate(name, base)
     if isinstance(found, str):
-        document.add("RNN013", f"cannot extend {name!r}: {found}", place, fix="name builtin:NAME, pkg:package/file.yaml, or a path")
+        document.add(
+            "RNN013", f"cannot extend {name!r}: {found}", place, fix="name builtin:NAME, pkg:package/file.yaml, or a path"
+        )
         return
     label, path = found
     key = str(path.resolve())
     if key in chain:
         circle = " -> ".join(Path(step).name for step in (*chain[chain.index(key) :], key))
-        document.add("RNN014", f"rule files extend each other in a circle: {circle}", place, fix="let the common rules stand in a third file")
+        document.add(
+            "RNN014",
+            f"rule files extend each other in a circle: {circle}",
+            place,
+            fix="let the common rules stand in a third file",
+        )
         return
     if key in reading.done:
         return
@@ -88,7 +95,11 @@ def _locate(name: str, base: Path | None) -> tuple[str, Path] | str:
     if name.startswith("builtin:"):
         preset = name.removeprefix("builtin:")
         known = preset_names()
-        return (name, PRESETS / f"{preset}.yaml") if preset in known else f"no such preset{did_you_mean(preset, known)}; there are {', '.join(known)}"
+        return (
+            (name, PRESETS / f"{preset}.yaml")
+            if preset in known
+            else f"no such preset{did_you_mean(preset, known)}; there are {', '.join(known)}"
+        )
     if name.startswith("pkg:"):
         return _in_package(name)
     if _URL.match(name):
@@ -142,7 +153,12 @@ def _drop(merged: Merged, parsed: Parsed) -> None:
         if name not in ids:
             path = ("drop", index) if ("drop", index) in parsed.document.values else ("drop",)
             message = f"no extended rule has the id {name!r}{did_you_mean(name, ids)}"
-            parsed.document.add("RNN015", message, parsed.document.place(path), expected=f"one of {', '.join(ids)}" if ids else "an extended rule")
+            parsed.document.add(
+                "RNN015",
+                message,
+                parsed.document.place(path),
+                expected=f"one of {', '.join(ids)}" if ids else "an extended rule",
+            )
         merged.rules = [rule for rule in merged.rules if rule.id != name]
 
 

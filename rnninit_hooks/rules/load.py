@@ -53,7 +53,16 @@ def preset(name: str) -> Policy:
     known = preset_names()
     if name not in known:
         message = f"there is no preset {name!r}{did_you_mean(name, known)}"
-        raise RuleFileError([Finding("RNN013", message, expected=f"one of {', '.join(known)}", fix="a rule file is named by its path, ending in .yaml")])
+        raise RuleFileError(
+            [
+                Finding(
+                    "RNN013",
+                    message,
+                    expected=f"one of {', '.join(known)}",
+                    fix="a rule file is named by its path, ending in .yaml",
+                )
+            ]
+        )
     return _policy((PRESETS / f"{name}.yaml").read_bytes(), f"builtin:{name}", PRESETS, name)
 
 
@@ -80,7 +89,9 @@ def resolve(policy: Policy | str | Path) -> Policy:
 def _unreadable(path: Path, error: OSError) -> Finding:
     siblings = [item.name for item in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
     message = f"cannot be read: {error.strerror or error}{did_you_mean(path.name, siblings)}"
-    return Finding("RNN001", message, place=Place(str(path), 1, 1), fix="give the path of a rule file, relative to where you stand")
+    return Finding(
+        "RNN001", message, place=Place(str(path), 1, 1), fix="give the path of a rule file, relative to where you stand"
+    )
 
 
 def _policy(raw: bytes | str, name: str, base: Path | None, key: str) -> Policy:

@@ -7,12 +7,20 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
-    BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SerializeAsAny, StringConstraints, field_validator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    field_validator,
+    model_serializer,
     model_validator,
 )  # fmt: skip
 
 from rnninit_hooks.findings import CODES, Place
-from rnninit_hooks.layouts.model import KINDS
 from rnninit_hooks.recipes.base import Recipe
 from rnninit_hooks.recipes.registry import find, kinds
 from rnninit_hooks.rules import patterns
@@ -56,7 +64,7 @@ class Match(_Model):
     parameter: str | None = Field(None, description="Regex, searched in the qualified parameter name.")
     module: Words = Field((), description="Class name anywhere among the bases, or a dotted name.", validate_default=False)
     kind: Annotated[tuple[Literal["input", "recurrent", "projection", "bias"], ...], BeforeValidator(_several)] = Field(
-        (), description=f"What the slot is in a recurrent module: {', '.join(KINDS)}."
+        (), description="What the slot is in a recurrent module."
     )
     gate: Words = Field((), description="Gate names, long or short; `retain` is the gate that keeps the old state.")
     layer: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_several)] = Field(
@@ -76,6 +84,11 @@ class Match(_Model):
         if not self.model_fields_set:
             raise ValueError("an empty match would match everything; write `parameter: '.*'` if that is meant")
         return self
+
+    @model_serializer(mode="wrap")
+    def _only_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys that say nothing are left out, as they must be in a file."""
+        return {key: value for key, value in handler(self).items() if value not in (None, (), [])}
 
     def matches_name(self, names: Iterable[str]) -> tuple[str, ...]:
         """The names in which the regex is found; all of them when there is none. Raises `PatternTimeout`."""

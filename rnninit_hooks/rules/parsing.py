@@ -62,17 +62,26 @@ def _not_a_mapping(document: Document) -> None:
     if document.problems:
         return
     if document.data is None:
-        document.add("RNN005", "the file is empty", document.place(()), expected="`version: 1` and `rules:`", fix="see `rnninit presets lstm-classic`")
+        document.add(
+            "RNN005",
+            "the file is empty",
+            document.place(()),
+            expected="`version: 1` and `rules:`",
+            fix="see `rnninit presets lstm-classic`",
+        )
     else:
-        document.add("RNN008", f"the file is {shown(document.data)}", document.place(()), expected="a mapping with `version: 1` and `rules:`")
+        document.add(
+            "RNN008",
+            f"the file is {shown(document.data)}",
+            document.place(()),
+            expected="a mapping with `version: 1` and `rules:`",
+        )
 
 
 def _head(document: Document) -> Head | None:
     data = document.data
-    version = data.get("version")
-    if isinstance(version, int) and not isinstance(version, bool) and version != 1:
-        place = document.place(("version",))
-        document.add("RNN017", f"version {version} is not known to this release", place, expected="version: 1", fix="update rnninit-hooks, or write version 1")
+    if "version" in data:
+        _version(document, data["version"])
         data = {**data, "version": 1}
     _presence(document)
     try:
@@ -82,12 +91,29 @@ def _head(document: Document) -> Head | None:
         return None
 
 
+def _version(document: Document, version: Any) -> None:
+    place = document.place(("version",))
+    if type(version) is not int:  # 1.0 and true equal 1, and are not it
+        document.add("RNN008", f"`version` is {shown(version)}", place, expected="version: 1")
+    elif version != 1:
+        fix = "update rnninit-hooks, or write version 1"
+        document.add("RNN017", f"version {version} is not known to this release", place, expected="version: 1", fix=fix)
+
+
 def _presence(document: Document) -> None:
     data = document.data
     if "rules" not in data and not data.get("extends"):
-        document.add("RNN005", "the file has no rules and extends no other", document.place(()), expected="`rules:` or `extends:`")
+        document.add(
+            "RNN005", "the file has no rules and extends no other", document.place(()), expected="`rules:` or `extends:`"
+        )
     elif "rules" in data and data["rules"] in (None, [], {}):
-        document.add("RNN005", "`rules` is empty", document.place(("rules",)), expected="at least one rule", fix="add a rule, or remove the key if the file only extends others")
+        document.add(
+            "RNN005",
+            "`rules` is empty",
+            document.place(("rules",)),
+            expected="at least one rule",
+            fix="add a rule, or remove the key if the file only extends others",
+        )
 
 
 def _rules(document: Document, items: Any) -> list[Rule]:
@@ -97,11 +123,17 @@ def _rules(document: Document, items: Any) -> list[Rule]:
 
 def _rule(document: Document, path: Path, item: Any) -> Rule | None:
     if not isinstance(item, dict):
-        document.add("RNN008", f"a rule is {shown(item)}", document.place(path), expected="a mapping with `id`, `match` and `init`")
+        document.add(
+            "RNN008", f"a rule is {shown(item)}", document.place(path), expected="a mapping with `id`, `match` and `init`"
+        )
         return None
     match = _valid(document, (*path, "match"), Match, item["match"]) if "match" in item else None
     init = _init(document, (*path, "init"), item["init"]) if "init" in item else None
-    parts = {**item, **({"match": match or _STAND_IN} if "match" in item else {}), **({"init": init or _any()} if "init" in item else {})}
+    parts = {
+        **item,
+        **({"match": match or _STAND_IN} if "match" in item else {}),
+        **({"init": init or _any()} if "init" in item else {}),
+    }
     rule = _valid(document, path, Rule, parts)
     return rule.with_origin(document.place(path)) if rule and match and init else None
 
@@ -124,7 +156,13 @@ def _init(document: Document, path: Path, item: Any) -> Recipe | None:
         document.add("RNN008", f"`init` is {shown(item)}", place, expected="a mapping such as {kind: orthogonal, gain: 1.0}")
         return None
     if "kind" not in item:
-        document.add("RNN007", "the key 'kind' is missing", document.place(path), expected=f"one of {', '.join(kinds())}", fix="add `kind: …`")
+        document.add(
+            "RNN007",
+            "the key 'kind' is missing",
+            document.place(path),
+            expected=f"one of {', '.join(kinds())}",
+            fix="add `kind: …`",
+        )
         return None
     kind = item["kind"]
     if not isinstance(kind, str):
@@ -134,7 +172,12 @@ def _init(document: Document, path: Path, item: Any) -> Recipe | None:
         recipe = find(kind)
     except KeyError:
         place = document.place((*path, "kind"))
-        document.add("RNN011", f"no recipe is of kind {kind!r}{did_you_mean(kind, kinds())}", place, expected=f"one of {', '.join(kinds())}")
+        document.add(
+            "RNN011",
+            f"no recipe is of kind {kind!r}{did_you_mean(kind, kinds())}",
+            place,
+            expected=f"one of {', '.join(kinds())}",
+        )
         return None
     return _valid(document, path, recipe, {name: value for name, value in item.items() if name != "kind"})
 

@@ -21,11 +21,13 @@ _COMMON = ("a", "0", "_", ".", "aA0_")
 _NAMES = ("encoder.layers.0.rnn.weight_hh_l0_reverse", "decoder.blocks.11.attention.in_proj_weight", "bias_l0")
 
 
-class PatternTimeout(RnnInitError, TimeoutError):  # noqa: N818  (named for what happened)
+class PatternTimeout(RnnInitError, TimeoutError):
     """A pattern took too long on a name; `pattern` and `name` say which."""
 
     def __init__(self, pattern: str, name: str) -> None:
-        super().__init__(f"the pattern {pattern!r} takes over {SEARCH_SECONDS} s on {name!r}; write it without nested repetition")
+        super().__init__(
+            f"the pattern {pattern!r} takes over {SEARCH_SECONDS} s on {name!r}; write it without nested repetition"
+        )
         self.pattern = pattern
         self.name = name
 

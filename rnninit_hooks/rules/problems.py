@@ -56,6 +56,12 @@ def _translated(fault: Any, loc: Path, model: type[BaseModel]) -> tuple[str, str
         if not isinstance(found, str):
             return "RNN008", f"{_named(loc)} is {shown(found)}", {"expected": ", ".join(allowed)}
         return "RNN009", f"{_named(loc)} is {shown(found)}{did_you_mean(found, allowed)}", {"expected": ", ".join(allowed)}
+    if kind == "string_pattern_mismatch":
+        return (
+            "RNN009",
+            f"{_named(loc)} is {shown(found)}",
+            {"expected": "letters, digits, `_`, `.` and `-`, such as forget-open"},
+        )
     if kind == "value_error":
         return _said(str(fault["ctx"]["error"]), loc)
     return "RNN009", f"{_named(loc)} is {shown(found)}", {"expected": _lowered(fault["msg"])}
@@ -86,8 +92,8 @@ def shown(found: Any) -> str:
     return f"{kind} ({text[:60]})" if kind != "true or false" else text
 
 
-def _listed(names: Iterable[str]) -> str:
-    return f"one of {', '.join(names)}"
+def _listed(names: list[str]) -> str:
+    return f"one of {', '.join(names)}" if names else "no other key"
 
 
 def _quoted(text: str) -> list[str]:

@@ -22,11 +22,19 @@ def json_schema() -> dict[str, Any]:
     """
     rule = _object(Rule)
     rule["properties"]["match"] = {**_object(Match), "minProperties": 1}
-    rule["properties"]["init"] = {"description": "What is written there.", "oneOf": [_recipe(cls) for cls in recipes().values()]}
+    rule["properties"]["init"] = {
+        "description": "What is written there.",
+        "oneOf": [_recipe(cls) for cls in recipes().values()],
+    }
     schema = _object(Head)
     schema["properties"]["rules"] = {"type": "array", "minItems": 1, "items": rule}
     schema["properties"]["allow"] = {"type": "array", "items": _object(Allow)}
-    return {"$schema": DIALECT, "title": "rnninit-hooks rule file", **schema, "anyOf": [{"required": ["rules"]}, {"required": ["extends"]}]}
+    return {
+        "$schema": DIALECT,
+        "title": "rnninit-hooks rule file",
+        **schema,
+        "anyOf": [{"required": ["rules"]}, {"required": ["extends"]}],
+    }
 
 
 def _object(model: type[Any]) -> dict[str, Any]:
@@ -38,6 +46,7 @@ def _object(model: type[Any]) -> dict[str, Any]:
 
 def _without_recipe() -> dict[str, Any]:
     """Fields of a rule; `match` and `init` are put in by `json_schema`."""
+
     class Plain(Rule):  # a recipe's own schema differs from kind to kind
         init: Any
 
@@ -55,7 +64,10 @@ def _property(name: str, facts: dict[str, Any]) -> dict[str, Any]:
     """Drop nulls and defaults of absent keys; one word may stand for a list of one."""
     if "anyOf" in facts:
         some = [choice for choice in facts["anyOf"] if choice.get("type") != "null"]
-        facts = {**{key: value for key, value in facts.items() if key != "anyOf"}, **(some[0] if len(some) == 1 else {"anyOf": some})}
+        facts = {
+            **{key: value for key, value in facts.items() if key != "anyOf"},
+            **(some[0] if len(some) == 1 else {"anyOf": some}),
+        }
     kept = {key: value for key, value in facts.items() if key not in ("title", "default")}
     if name in _LISTS and kept.get("type") == "array":
         listed = {"type": "array", "items": kept["items"], "minItems": 1}

@@ -60,9 +60,7 @@ def models(*, max_size: int = 12) -> SearchStrategy[nn.Module]:
 _VECTORS = st.sampled_from(
     [{"kind": "zeros"}, {"kind": "constant", "value": 1.0}, {"kind": "uniform", "low": -0.5, "high": 0.5}]
 )
-_MATRICES = _VECTORS | st.sampled_from(
-    [{"kind": "orthogonal"}, {"kind": "xavier_uniform"}, {"kind": "normal", "std": 0.1}]
-)
+_MATRICES = _VECTORS | st.sampled_from([{"kind": "orthogonal"}, {"kind": "xavier_uniform"}, {"kind": "normal", "std": 0.1}])
 
 
 @st.composite
@@ -81,8 +79,8 @@ def _rule(draw: DrawFn, index: int) -> Rule:
         match["layer"] = draw(st.integers(0, 2))
     if draw(st.booleans()):
         match["direction"] = draw(st.sampled_from(["forward", "reverse"]))
-    init = draw(_VECTORS if kind == "bias" else _MATRICES)
-    place = draw(st.sampled_from(["ih", "hh", "split"])) if kind == "bias" else "ih"
+    init: Any = draw(_VECTORS if kind == "bias" else _MATRICES)
+    place: Any = draw(st.sampled_from(["ih", "hh", "split"])) if kind == "bias" else "ih"
     return Rule(id=f"rule-{index}", match=Match(**match), init=init, place=place)
 
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from rnninit_hooks.rules.models import Match, Policy, Rule
 from torch import nn
 
 import rnninit_hooks as ri
 from rnninit_hooks.planning import plan
+from rnninit_hooks.rules.models import Match, Policy, Rule
 from rnninit_hooks.slots import dissect
 from rnninit_hooks.testing import assert_obeys, fingerprint, gated_modules, models, policies, sample_input
 from rnninit_hooks.writers import Door
@@ -30,7 +30,9 @@ def classic(module: nn.Module) -> str:
 
 def one_rule(init: dict, *, seed: int = 0, **match) -> Policy:
     settings = {key: match.pop(key) for key in ("whole", "place", "literal") if key in match}
-    return Policy(rules=[Rule(id="one", match=Match(**match), init=init, **settings)], seed=seed, untouched="allow", idle="allow")
+    return Policy(
+        rules=[Rule(id="one", match=Match(**match), init=init, **settings)], seed=seed, untouched="allow", idle="allow"
+    )
 
 
 def bits(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -102,7 +104,10 @@ def test_identity_dtype_device_strides_and_flags_stay(model, policy):
     assert list(model.state_dict()) == keys
     for module in model.modules():
         if isinstance(module, nn.RNNBase):
-            assert all(weight is getattr(module, name) for weight, name in zip(module._flat_weights, module._flat_weights_names, strict=True))
+            assert all(
+                weight is getattr(module, name)
+                for weight, name in zip(module._flat_weights, module._flat_weights_names, strict=True)
+            )
 
 
 @given(models(), policies())

@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
-from rnninit_hooks.rules.models import Match, Policy, Rule
 from torch import nn
 
 import rnninit_hooks as ri
+from rnninit_hooks.rules.models import Match, Policy, Rule
 
 OPEN, SHUT = 40.0, -40.0
 

@@ -66,7 +66,11 @@ def eager(seed: int = 0) -> dict[str, torch.Tensor]:
 def traces(model) -> list[str]:
     found = [f"{name}.{key}" for name, module in model.named_modules() for key in module.__dict__ if key.startswith("_rnninit")]
     for name, module in model.named_modules():
-        found += [f"{name}.{r}" for r in ("_forward_pre_hooks", "_load_state_dict_pre_hooks", "_state_dict_pre_hooks") if getattr(module, r)]
+        found += [
+            f"{name}.{r}"
+            for r in ("_forward_pre_hooks", "_load_state_dict_pre_hooks", "_state_dict_pre_hooks")
+            if getattr(module, r)
+        ]
     return found
 
 
@@ -194,7 +198,9 @@ def test_moving_or_casting_is_no_write(cast):
     ri.materialize(model)
     written = {address for address, state in handle.status.items() if state == "written"}
     assert len(written) == 24
-    assert all(torch.allclose(bits(model)[name].float(), value, atol=1e-3) for name, value in eager().items() if "encoder" in name)
+    assert all(
+        torch.allclose(bits(model)[name].float(), value, atol=1e-3) for name, value in eager().items() if "encoder" in name
+    )
 
 
 def test_state_dict_settles_first():

@@ -130,7 +130,11 @@ def test_the_last_matching_rule_wins_slot_by_slot():
 def test_long_and_short_gate_names_and_retain_mean_the_same():
     for gates, model in ((("forget", "f", "retain"), nn.LSTM(2, 2)), (("update", "z", "retain"), nn.GRU(2, 2))):
         chosen = {
-            tuple(row.address for row in ri.plan(model, policy(f"{{id: a, match: {{gate: {gate}}}, init: {{kind: zeros}}}}")).rows if row.rule)
+            tuple(
+                row.address
+                for row in ri.plan(model, policy(f"{{id: a, match: {{gate: {gate}}}, init: {{kind: zeros}}}}")).rows
+                if row.rule
+            )
             for gate in gates
         }
         assert len(chosen) == 1 and len(chosen.pop()) == 3

@@ -53,7 +53,10 @@ def test_addresses_parse_back(model):
         assert str(address) == slot.address
 
 
-@given(st.text(min_size=1).filter(lambda t: not t.startswith(".") and not t.endswith(".")), st.none() | st.from_regex(r"[a-z_]\w*", fullmatch=True))
+@given(
+    st.text(min_size=1).filter(lambda t: not t.startswith(".") and not t.endswith(".")),
+    st.none() | st.from_regex(r"[a-z_]\w*", fullmatch=True),
+)
 def test_any_name_prints_and_parses_back(parameter, gate):
     try:
         address = ri.Address(parameter, gate)

@@ -6,10 +6,10 @@ import itertools
 from importlib.resources import files
 
 import pytest
-from rnninit_hooks.rules.load import presets
 from torch import nn
 
 import rnninit_hooks as ri
+from rnninit_hooks.rules.load import presets
 
 OF_LSTM, OF_GRU, OF_RNN = (nn.LSTM, nn.LSTMCell), (nn.GRU, nn.GRUCell), (nn.RNN, nn.RNNCell)
 CELLS = {

@@ -148,3 +148,13 @@ def test_an_empty_block_is_filled_and_obeys(kind: str) -> None:
     of = Block("a", (0,), fan_in=1, fan_out=1, hidden_size=1)
     assert filled(example(kind), of).shape == (0,)
     assert example(kind).law(of, torch.zeros(0, dtype=torch.float64)) == ()
+
+
+def test_the_identity_is_judged_on_and_off_its_diagonal() -> None:
+    recipe, of = example("identity", gain=2.0), block(3, 3)
+    value = filled(recipe, of)
+    value[0, 2], value[1, 1] = 1e-5, 1.5
+    assert [str(breach) for breach in recipe.law(of, value)] == [
+        "diagonal: found 1.5 (1 of 3 elements differ), expected 2",
+        "off-diagonal: found 1e-05 (1 of 9 elements differ), expected 0",
+    ]

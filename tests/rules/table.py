@@ -1,0 +1,136 @@
+"""Broken rule files: name, bytes, and what is wrong where. Shared by the tests of the reader and of the command line."""
+
+from __future__ import annotations
+
+GOOD = "{id: a, match: {kind: bias}, init: {kind: zeros}}"
+
+
+def rule(text: str) -> bytes:
+    return f"version: 1\nrules:\n  - {text}\n".encode()
+
+
+def with_head(text: str) -> bytes:
+    return f"version: 1\n{text}\nrules:\n  - {GOOD}\n".encode()
+
+
+BROKEN: list[tuple[str, bytes, list[tuple[str, int, int]]]] = [
+    # the text itself
+    ("empty", b"", [("RNN005", 1, 1)]),
+    ("only comments", b"# nothing\n# here\n", [("RNN005", 1, 1)]),
+    ("only null", b"~\n", [("RNN005", 1, 1)]),
+    ("a list", b"- 1\n", [("RNN008", 1, 1)]),
+    ("a word", b"rules\n", [("RNN008", 1, 1)]),
+    ("binary", b"version: 1\n\xff\xfe\x00rules", [("RNN001", 2, 1)]),
+    ("utf-16", "version: 1\n".encode("utf-16"), [("RNN001", 1, 1)]),
+    ("a nul", b"version: 1\nrules: \x00\n", [("RNN001", 2, 8)]),
+    ("an escape character", b"version: 1\nseed: \x1b[31m\n", [("RNN001", 2, 7)]),
+    ("a tab", b"version: 1\nrules:\n\t- {id: a}\n", [("RNN002", 3, 1)]),
+    ("an open bracket", b"version: 1\nrules: [\n", [("RNN002", 3, 1)]),
+    ("an open quote", b"version: 1\nrules: 'x\n", [("RNN002", 3, 1)]),
+    ("bad indentation", b"version: 1\nrules:\n  - id: a\n match: {}\n", [("RNN002", 4, 2)]),
+    ("a hundred thousand brackets", b"version: 1\nrules: " + b"[" * 100_000, [("RNN018", 2, 40)]),
+    ("deep mappings", b"version: 1\nrules: " + b"{a: " * 200 + b"1" + b"}" * 200, [("RNN018", 2, 136)]),
+    ("very long", b"version: 1\n#" + b"x" * 300_000, [("RNN018", 1, 1)]),
+    ("two documents", b"version: 1\nrules: []\n---\nversion: 1\n", [("RNN004", 3, 1)]),
+    ("python tag", b"!!python/object/apply:os.system ['touch /tmp/rnninit-was-here']\n", [("RNN004", 1, 1)]),
+    (
+        "python tag inside",
+        rule("{id: !!python/name:os.system '', match: {kind: bias}, init: {kind: zeros}}"),
+        [("RNN004", 3, 10), ("RNN009", 3, 10)],
+    ),
+    ("plain tag", rule("{id: !!str a, match: {kind: bias}, init: {kind: zeros}}"), [("RNN004", 3, 10)]),
+    ("own tag", with_head("seed: !seed 3"), [("RNN004", 2, 7), ("RNN008", 2, 7)]),
+    (
+        "billion laughs",
+        b"a: &a [x, x, x]\nb: &b [*a, *a, *a]\nversion: 1\nrules: []\n",
+        [
+            ("RNN006", 1, 1),
+            ("RNN004", 1, 4),
+            ("RNN006", 2, 1),
+            ("RNN004", 2, 4),
+            ("RNN004", 2, 8),
+            ("RNN004", 2, 12),
+            ("RNN004", 2, 16),
+            ("RNN005", 4, 8),
+        ],
+    ),
+    (
+        "merge key",
+        rule("{id: a, <<: {kind: bias}, match: {kind: bias}, init: {kind: zeros}}"),
+        [("RNN004", 3, 13), ("RNN006", 3, 13)],
+    ),
+    ("key that is a list", b"version: 1\n[a, b]: 1\nextends: builtin:lstm-classic\n", [("RNN006", 2, 1), ("RNN008", 2, 1)]),
+    ("duplicate key", rule("{id: a, id: b, match: {kind: bias}, init: {kind: zeros}}"), [("RNN003", 3, 13)]),
+    ("duplicate top key", with_head("seed: 1\nseed: 2"), [("RNN003", 3, 1)]),
+    # the head
+    ("no version", f"rules:\n  - {GOOD}\n".encode(), [("RNN007", 1, 1)]),
+    ("version 2", f"version: 2\nrules:\n  - {GOOD}\n".encode(), [("RNN017", 1, 10)]),
+    ("version as text", f"version: '1'\nrules:\n  - {GOOD}\n".encode(), [("RNN008", 1, 10)]),
+    ("version true", f"version: true\nrules:\n  - {GOOD}\n".encode(), [("RNN008", 1, 10)]),
+    ("version 1.0", f"version: 1.0\nrules:\n  - {GOOD}\n".encode(), [("RNN008", 1, 10)]),
+    ("neither rules nor extends", b"version: 1\n", [("RNN005", 1, 1)]),
+    ("empty rules", b"version: 1\nrules: []\n", [("RNN005", 2, 8)]),
+    ("null rules", b"version: 1\nrules:\n", [("RNN005", 2, 7)]),
+    ("rules a mapping", b"version: 1\nrules: {id: a}\n", [("RNN008", 2, 8)]),
+    ("unknown top key", with_head("sed: 1"), [("RNN006", 2, 1)]),
+    ("negative seed", with_head("seed: -1"), [("RNN009", 2, 7)]),
+    ("huge seed", with_head("seed: 9223372036854775808"), [("RNN009", 2, 7)]),
+    ("endless seed", with_head("seed: " + "9" * 5000), [("RNN009", 2, 7)]),
+    ("seed a fraction", with_head("seed: 1.5"), [("RNN008", 2, 7)]),
+    ("seed true", with_head("seed: true"), [("RNN008", 2, 7)]),
+    ("untouched misspelt", with_head("untouched: allways"), [("RNN009", 2, 12)]),
+    ("idle off", with_head("idle: off"), [("RNN009", 2, 7)]),
+    # allow
+    ("allow without reason", with_head("allow: [{code: RNN103}]"), [("RNN007", 2, 9)]),
+    ("allow unknown code", with_head("allow: [{code: RNN130, reason: x}]"), [("RNN016", 2, 16)]),
+    ("allow empty reason", with_head("allow: [{code: RNN103, reason: ''}]"), [("RNN009", 2, 32)]),
+    ("allow a word", with_head("allow: [RNN103]"), [("RNN008", 2, 9)]),
+    # extends and drop
+    ("extends unknown preset", b"version: 1\nextends: builtin:lstm-clasic\n", [("RNN013", 2, 10)]),
+    ("extends a url", b"version: 1\nextends: https://example.org/rules.yaml\n", [("RNN013", 2, 10)]),
+    ("extends a missing file", b"version: 1\nextends: [builtin:lstm-classic, nowhere.yaml]\n", [("RNN013", 2, 33)]),
+    ("extends a missing package", b"version: 1\nextends: pkg:no_such_package/x.yaml\n", [("RNN013", 2, 10)]),
+    ("extends out of a package", b"version: 1\nextends: pkg:rnninit_hooks/../x.yaml\n", [("RNN013", 2, 10)]),
+    ("extends a number", b"version: 1\nextends: 3\n", [("RNN008", 2, 10)]),
+    ("drop unknown", b"version: 1\nextends: builtin:lstm-classic\ndrop: [lstm-inputs]\n", [("RNN015", 3, 8)]),
+    # rules
+    ("rule a word", rule("forget"), [("RNN008", 3, 5)]),
+    ("rule empty", rule("{}"), [("RNN007", 3, 5), ("RNN007", 3, 5), ("RNN007", 3, 5)]),
+    ("typo in a key", rule("{id: a, macth: {kind: bias}, init: {kind: zeros}}"), [("RNN007", 3, 5), ("RNN006", 3, 13)]),
+    ("habit in a key", rule("{name: a, match: {kind: bias}, init: {kind: zeros}}"), [("RNN007", 3, 5), ("RNN006", 3, 6)]),
+    ("id with a space", rule("{id: a b, match: {kind: bias}, init: {kind: zeros}}"), [("RNN009", 3, 10)]),
+    ("id a number", rule("{id: 3, match: {kind: bias}, init: {kind: zeros}}"), [("RNN008", 3, 10)]),
+    ("duplicate ids", f"version: 1\nrules:\n  - {GOOD}\n  - {GOOD}\n".encode(), [("RNN012", 4, 5)]),
+    ("empty match", rule("{id: a, match: {}, init: {kind: zeros}}"), [("RNN009", 3, 20)]),
+    ("match a word", rule("{id: a, match: bias, init: {kind: zeros}}"), [("RNN008", 3, 20)]),
+    ("match unknown key", rule("{id: a, match: {pattern: x}, init: {kind: zeros}}"), [("RNN006", 3, 21)]),
+    ("match unknown kind", rule("{id: a, match: {kind: biases}, init: {kind: zeros}}"), [("RNN009", 3, 27)]),
+    ("match kind a number", rule("{id: a, match: {kind: [bias, 3]}, init: {kind: zeros}}"), [("RNN008", 3, 34)]),
+    ("match empty list", rule("{id: a, match: {gate: []}, init: {kind: zeros}}"), [("RNN009", 3, 27)]),
+    ("match layer text", rule("{id: a, match: {layer: '0'}, init: {kind: zeros}}"), [("RNN008", 3, 28)]),
+    ("match layer negative", rule("{id: a, match: {layer: [0, -1]}, init: {kind: zeros}}"), [("RNN009", 3, 32)]),
+    ("match layer true", rule("{id: a, match: {layer: true}, init: {kind: zeros}}"), [("RNN008", 3, 28)]),
+    ("match direction", rule("{id: a, match: {direction: backward}, init: {kind: zeros}}"), [("RNN009", 3, 32)]),
+    ("bad regex", rule("{id: a, match: {parameter: 'weight_(hh'}, init: {kind: zeros}}"), [("RNN010", 3, 32)]),
+    ("exploding regex", rule("{id: a, match: {parameter: '(a+)+$'}, init: {kind: zeros}}"), [("RNN010", 3, 32)]),
+    ("exploding dots", rule("{id: a, match: {parameter: '(.*a){30}$'}, init: {kind: zeros}}"), [("RNN010", 3, 32)]),
+    ("exploding alternation", rule("{id: a, match: {parameter: '(a|aa)+$'}, init: {kind: zeros}}"), [("RNN010", 3, 32)]),
+    ("endless regex", rule("{id: a, match: {parameter: '" + "a" * 1001 + "'}, init: {kind: zeros}}"), [("RNN010", 3, 32)]),
+    ("init a word", rule("{id: a, match: {kind: bias}, init: zeros}"), [("RNN008", 3, 40)]),
+    ("init without kind", rule("{id: a, match: {kind: bias}, init: {value: 1.0}}"), [("RNN007", 3, 40)]),
+    ("init kind a number", rule("{id: a, match: {kind: bias}, init: {kind: 1}}"), [("RNN008", 3, 47)]),
+    ("typo in a recipe", rule("{id: a, match: {kind: recurrent}, init: {kind: ortogonal}}"), [("RNN011", 3, 52)]),
+    ("typo in a field", rule("{id: a, match: {kind: recurrent}, init: {kind: orthogonal, gian: 1.0}}"), [("RNN006", 3, 64)]),
+    ("missing field", rule("{id: a, match: {kind: bias}, init: {kind: constant}}"), [("RNN007", 3, 40)]),
+    ("value as text", rule("{id: a, match: {kind: bias}, init: {kind: constant, value: '1.0'}}"), [("RNN008", 3, 64)]),
+    ("value true", rule("{id: a, match: {kind: bias}, init: {kind: constant, value: true}}"), [("RNN008", 3, 64)]),
+    ("value nan", rule("{id: a, match: {kind: bias}, init: {kind: constant, value: .nan}}"), [("RNN009", 3, 64)]),
+    ("value inf", rule("{id: a, match: {kind: bias}, init: {kind: constant, value: -.inf}}"), [("RNN009", 3, 64)]),
+    ("value overflows", rule("{id: a, match: {kind: bias}, init: {kind: constant, value: 1e999}}"), [("RNN009", 3, 64)]),
+    ("negative gain", rule("{id: a, match: {kind: recurrent}, init: {kind: orthogonal, gain: -1}}"), [("RNN009", 3, 70)]),
+    ("idle misspelt", rule("{id: a, match: {kind: bias}, idle: maybe, init: {kind: zeros}}"), [("RNN009", 3, 40)]),
+    ("whole a number", rule("{id: a, match: {kind: bias}, whole: 1, init: {kind: zeros}}"), [("RNN008", 3, 41)]),
+    ("whole of a gate", rule("{id: a, match: {gate: forget}, whole: true, init: {kind: zeros}}"), [("RNN009", 3, 5)]),
+    ("literal placed", rule("{id: a, match: {kind: bias}, literal: true, place: hh, init: {kind: zeros}}"), [("RNN009", 3, 5)]),
+    ("why a list", rule("{id: a, match: {kind: bias}, why: [x], init: {kind: zeros}}"), [("RNN008", 3, 39)]),
+]
