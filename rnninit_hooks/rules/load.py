@@ -76,13 +76,13 @@ def _first_line(path: Path) -> str:
 
 
 def resolve(policy: Policy | str | Path) -> Policy:
-    """A policy from whatever names one: itself, a path, or the name of a preset."""
+    """A policy from whatever names one: itself, a path, or the name of a preset (`builtin:` may stand before it)."""
     if isinstance(policy, Policy):
         return policy
     if isinstance(policy, Path) or (isinstance(policy, str) and _LOOKS_LIKE_A_PATH.search(policy)):
         return load(policy)
     if isinstance(policy, str):
-        return preset(policy)
+        return preset(policy.removeprefix("builtin:"))
     raise TypeError(f"a policy is a Policy, a path or the name of a preset; found {type(policy).__name__}")
 
 
