@@ -31,29 +31,13 @@ def test_encodec_of_transformers_is_planned_written_judged_and_runs():
         assert model(torch.randn(1, 1, 4800)).audio_values.isfinite().all()
 
 
-def test_the_lstm_of_ncps_is_written_by_a_registered_layout_and_adds_its_own_one():
+def test_the_lstm_of_ncps_has_plain_parameters_that_rules_reach_by_name():
     from ncps.torch.lstm import LSTMCell
 
-    from rnninit_hooks.layouts.registry import unregister_layout
-
-    order = ("cell", "input", "forget", "output")
-    layout = ri.Layout(
-        "ncps.LSTMCell",
-        ("ncps.torch.lstm.LSTMCell",),
-        (
-            ri.Part("input", r"input_map\.weight", kind="input", order=order),
-            ri.Part("weight", "weight", kind="recurrent", order=order),
-        ),
-        polarity={"forget": 1},
-        constant={"forget": 1.0},
-    )
-    ri.register_layout(layout)
-    try:
-        cell = LSTMCell(6, 8)
-        found = ri.plan(cell, ri.loads("version: 1\nrules:\n  - {id: w, match: {parameter: 'map.weight'}, init: {kind: xavier_uniform}}\n"))
-        assert [row.address for row in found.rows if row.rule] == ["input_map.weight", "recurrent_map.weight"]
-        ri.apply(cell, found.policy)
-        h, c = cell(torch.randn(2, 6), (torch.zeros(2, 8), torch.zeros(2, 8)))
-        assert h.isfinite().all() and c.isfinite().all()
-    finally:
-        unregister_layout("ncps.LSTMCell")
+    policy = ri.loads("version: 1\nrules:\n  - {id: w, match: {parameter: 'map.weight'}, init: {kind: xavier_uniform}}\n")
+    cell = LSTMCell(6, 8)
+    assert [row.address for row in ri.plan(cell, policy).rows if row.rule] == ["input_map.weight", "recurrent_map.weight"]
+    ri.apply(cell, policy)
+    assert ri.check(cell, policy).ok
+    h, c = cell(torch.randn(2, 6), (torch.zeros(2, 8), torch.zeros(2, 8)))
+    assert h.isfinite().all() and c.isfinite().all()
