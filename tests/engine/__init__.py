@@ -1,0 +1,1 @@
+"""The engine: slots to hooks."""
