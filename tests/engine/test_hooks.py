@@ -218,6 +218,7 @@ def test_an_optimizer_made_before_the_first_forward_trains_the_parameters():
     assert not torch.equal(model.encoder.weight_hh_l1, eager()["encoder.weight_hh_l1"])
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # torch 2.4 pickles tensors through torch.load
 @pytest.mark.parametrize("copier", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
 def test_copies_of_a_pending_model_are_pending_themselves_and_agree(copier):
     model = fresh()

@@ -1,0 +1,1 @@
+"""Benchmarks: scripts that print ratios against the alternative in the same run. Nothing here is asserted."""
