@@ -42,16 +42,29 @@ def cast(value: Tensor, dtype: torch.dtype) -> Tensor:
     return value.to(dtype) if dtype in (torch.float64, torch.float32) else value.to(torch.float32).to(dtype)
 
 
+def dtype_now(member: Member) -> torch.dtype:
+    """The dtype that a parameter has now."""
+    return member.dtype
+
+
 def compose(
-    units: Iterable[Unit], seed: int, *, progress: Progress | None = None, open_to: Callable[[Member], bool] = lambda _: True
+    units: Iterable[Unit],
+    seed: int,
+    *,
+    progress: Progress | None = None,
+    open_to: Callable[[Member], bool] = lambda _: True,
+    born: Callable[[Member], torch.dtype] = dtype_now,
 ) -> Iterator[Composed]:
-    """Draw every unit and lay the pieces into whole parameters, one parameter at a time, where `open_to` allows it."""
+    """Draw every unit and lay the pieces into whole parameters, one parameter at a time, where `open_to` allows it.
+
+    `born` gives the dtype to round to first, where a model was cast after it was decided.
+    """
     groups = _by_parameter(tuple(units))
     total = sum(len(group) for group in groups)
     done = 0
     with torch.no_grad(), torch.autocast("cpu", enabled=False):
         for group in groups:
-            yield from _compose_group(group, seed, open_to)
+            yield from _compose_group(group, seed, open_to, born)
             done += len(group)
             if progress:
                 progress(done, total, group[-1].block.address)
@@ -71,7 +84,9 @@ def _by_parameter(units: tuple[Unit, ...]) -> list[list[Unit]]:
     return list({id(group): group for group in home.values()}.values())
 
 
-def _compose_group(group: list[Unit], seed: int, open_to: Callable[[Member], bool]) -> Iterator[Composed]:
+def _compose_group(
+    group: list[Unit], seed: int, open_to: Callable[[Member], bool], born: Callable[[Member], torch.dtype]
+) -> Iterator[Composed]:
     values: dict[tuple[int, ...], Tensor] = {}
     members: dict[tuple[int, ...], Member] = {}
     users: dict[tuple[int, ...], list[Unit]] = defaultdict(list)
@@ -83,7 +98,7 @@ def _compose_group(group: list[Unit], seed: int, open_to: Callable[[Member], boo
             members.setdefault(key, piece.member)
             if key not in values:
                 values[key] = fresh_copy(piece.member)
-            _lay(values[key], piece, unit.slots[0], part)
+            _lay(values[key], piece, unit.slots[0], cast(part, born(piece.member)))
             users[key].append(unit)
     for key, value in values.items():
         yield Composed(members[key], value, tuple(users[key]))
@@ -104,7 +119,7 @@ def _lay(whole: Tensor, piece: Piece, slot: Slot, part: Tensor) -> None:
 
 def not_finite(composed: Composed) -> Finding | None:
     """A finding when a drawn value overflows the parameter's dtype or is nan."""
-    if composed.value.isfinite().all():
+    if composed.value.to(torch.float64).isfinite().all():
         return None
     rule = composed.units[0].rule
     return Finding(

@@ -151,6 +151,9 @@ class Anatomy:
 
 def dissect(model: nn.Module) -> Anatomy:
     """Cut a model into slots; every element of every parameter belongs to exactly one slot per name it has."""
+    if not isinstance(model, nn.Module):
+        what = f"the class {model.__name__}; call it first" if isinstance(model, type) else type(model).__name__
+        raise TypeError(f"expected a model, an instance of torch.nn.Module; found {what}")
     cuts = [dissect_organ(organ) for organ in organs(model)]
     return Anatomy(
         tuple(slot for cut in cuts for slot in cut.slots), tuple(member for cut in cuts for member in cut.lazy),

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 
@@ -118,6 +119,40 @@ class PrunedDoor(Door):
         return self.stored(owner, local)[0].detach() * mask
 
 
+class RawDoor(Door):
+    """A weight that a weight-drop keeps as `_raw` and computes anew in every forward."""
+
+    def stored(self, owner: nn.Module, local: str) -> list[Tensor]:
+        """The tensor before the drop."""
+        return [owner._parameters[f"{local}_raw"]]  # type: ignore[list-item]
+
+
+class SpectralDoor(Door):
+    """A weight under the older `torch.nn.utils.spectral_norm`: stored as `_orig`, read divided by its norm."""
+
+    def stored(self, owner: nn.Module, local: str) -> list[Tensor]:
+        """The tensor before the division."""
+        return [owner._parameters[f"{local}_orig"]]  # type: ignore[list-item]
+
+    def read(self, owner: nn.Module, local: str) -> Tensor:
+        """The weight of the next forward in eval mode; the estimates of the norm stay as they are."""
+        with torch.no_grad():
+            value: Tensor = _spectral(owner, local).compute_weight(owner, do_power_iteration=False)  # type: ignore[union-attr]
+            return value.detach()
+
+
+def _spectral(owner: nn.Module, local: str) -> SpectralNorm | None:
+    hooks = owner._forward_pre_hooks.values()
+    return next((hook for hook in hooks if isinstance(hook, SpectralNorm) and hook.name == local), None)
+
+
+def _dropped(module: nn.Module, name: str) -> bool:
+    """True for `weight_raw` where `weight` is still read, but is no parameter any more."""
+    logical = name.removesuffix("_raw")
+    known = logical in getattr(module, "_flat_weights_names", ()) or hasattr(module, logical)
+    return logical != name and logical not in module._parameters and known
+
+
 def _parametrization(owner: nn.Module, local: str) -> nn.Module:
     parametrizations: Any = owner.parametrizations
     found: nn.Module = parametrizations[local]
@@ -143,8 +178,10 @@ def hidden_names(module: nn.Module) -> dict[str, str]:
         if isinstance(hook, WeightNorm):
             names |= {f"{hook.name}_g": hook.name, f"{hook.name}_v": hook.name}
     for name in module._parameters:
-        if name.endswith("_orig") and f"{name[:-5]}_mask" in module._buffers:
+        if name.endswith("_orig") and (f"{name[:-5]}_mask" in module._buffers or _spectral(module, name[:-5])):
             names[name] = name[:-5]
+        if _dropped(module, name):
+            names[name] = name[:-4]
     if parametrize.is_parametrized(module):
         parametrizations: Any = module.parametrizations
         names |= {f"parametrizations.{name}": name for name in parametrizations}
@@ -159,4 +196,8 @@ def door_of(module: nn.Module, local: str) -> Door:
         return WeightNormDoor("weight_norm")
     if f"{local}_orig" in module._parameters and f"{local}_mask" in module._buffers:
         return PrunedDoor("pruned")
+    if _spectral(module, local):
+        return SpectralDoor("spectral_norm")
+    if local not in module._parameters and _dropped(module, f"{local}_raw") and f"{local}_raw" in module._parameters:
+        return RawDoor("weight_drop")
     return Door()

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from rnninit_hooks.anatomy import Member, organs
+from rnninit_hooks.anatomy import Member, Organ, organs
 from rnninit_hooks.announcing import announce
 from rnninit_hooks.errors import PendingInit, PolicyError
-from rnninit_hooks.hooks import removal, watch
+from rnninit_hooks.hooks import loads, removal, scripting, watch
 from rnninit_hooks.hooks.flush import LOCK
 from rnninit_hooks.hooks.ledger import Journal, Ledger, ledger_of, pending, put
+from rnninit_hooks.hooks.marks import marked
 from rnninit_hooks.hooks.snapshots import snapshot
 from rnninit_hooks.planning import Plan, plan
 from rnninit_hooks.recipes.fills import Keep
@@ -63,6 +64,7 @@ class Handle:
         with LOCK:
             if model is not None and any(ledger.journal is self._journal for _, ledger in pending(model)):
                 removal.clear(model)
+                self._journal.give_up("the attachment was taken back")
 
     def __repr__(self) -> str:
         states: dict[str, int] = defaultdict(int)
@@ -134,12 +136,36 @@ def ledger_covers(model: nn.Module, journal: Journal) -> bool:
 
 def _install(model: nn.Module, decided: Plan, journal: Journal) -> None:
     owners = _owners(model, decided)
-    for organ_path, (module, slots, lazy) in owners.items():
-        put(module, _ledger(journal, organ_path, slots, lazy))
-        removal.install_load(module, watch.pre_load)
-    above = tuple(_with_owners_below(model, {id(module) for module, _, _ in owners.values()}))
-    for module in above:
+    ledgers = {id(module): (module, _ledger(journal, path, slots, lazy)) for path, (module, slots, lazy) in owners.items()}
+    for organ, addresses in _borrowers(model, decided):
+        module, ledger = ledgers.setdefault(id(organ.module), (organ.module, Ledger(journal, organ.path, {}, {})))
+        ledger.borrowed |= addresses
+    for module, ledger in ledgers.values():
+        _take_over(module)
+        put(module, ledger)
+        removal.install_load(module, loads.pre_load, loads.post_load)
+    for module in _with_owners_below(model, set(ledgers)):
         removal.install(module, watch.pre_forward, watch.pre_state_dict)
+        scripting.offer(module, watch.pre_script)
+
+
+def _take_over(module: nn.Module) -> None:
+    """The last attachment wins, as the last `apply` would; the handle of the former one must not wait for ever."""
+    if former := ledger_of(module):
+        former.journal.give_up("a later attachment of the policy has it", former.decided)
+
+
+def _borrowers(model: nn.Module, decided: Plan) -> Iterable[tuple[Organ, frozenset[str]]]:
+    """Modules that hold a decided tensor under a second name, with the addresses that decide it."""
+    homes: dict[tuple[int, ...], tuple[nn.Module, set[str]]] = {}
+    for decision in decided.decisions:
+        if decision.rule and not isinstance(decision.rule.init, Keep):
+            for piece in decision.slot.pieces:
+                homes.setdefault(piece.member.key, (piece.member.owner, set()))[1].add(decision.slot.address)
+    for organ in organs(model):
+        found = [homes[member.key] for member in organ.members if member.key in homes]
+        if borrowed := {address for home, addresses in found if home is not organ.module for address in addresses}:
+            yield organ, frozenset(borrowed)
 
 
 def _ledger(journal: Journal, path: str, slots: list[tuple[Slot, str]], lazy: list[Member]) -> Ledger:
@@ -147,7 +173,9 @@ def _ledger(journal: Journal, path: str, slots: list[tuple[Slot, str]], lazy: li
     shots = {local: tuple(map(snapshot, m.door.stored(m.owner, local))) for local, m in members.items()}
     addresses = {slot.address: rule_id for slot, rule_id in slots}
     partly = frozenset(local for local, member in members.items() if not _covered(member, slots))
-    return Ledger(journal, path, addresses, shots, partly, frozenset(member.local for member in lazy))
+    doors = {local: member.door.kind for local, member in members.items()}
+    marks = {local: mark for local, member in members.items() if (mark := marked(member))}  # a deepcopy loses the marks
+    return Ledger(journal, path, addresses, shots, partly, frozenset(member.local for member in lazy), doors, marks)
 
 
 def _covered(member: Member, slots: list[tuple[Slot, str]]) -> bool:

@@ -20,8 +20,9 @@ from rnninit_hooks.findings import Finding
 from rnninit_hooks.hooks import removal
 from rnninit_hooks.hooks.attach import attach
 from rnninit_hooks.hooks.flush import LOCK
+from rnninit_hooks.hooks.loads import brings
+from rnninit_hooks.hooks.marks import marked
 from rnninit_hooks.hooks.surroundings import faked, hostile
-from rnninit_hooks.hooks.watch import brings
 from rnninit_hooks.planning import plan
 from rnninit_hooks.rows import Report
 from rnninit_hooks.rules.load import resolve
@@ -39,7 +40,7 @@ def note_load(module: nn.Module, state: Any, prefix: str, *_: Any) -> None:
 
 
 def _not_loaded(member: Member) -> bool:
-    return member.local not in member.owner.__dict__.get(_LOADED, ())
+    return member.local not in member.owner.__dict__.get(_LOADED, ()) and not marked(member)
 
 
 class Enforcement:

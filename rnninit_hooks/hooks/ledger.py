@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,14 +32,22 @@ class Journal:
         if address in self.rows:
             self.rows[address] = replace(self.rows[address], status=status, **facts)
 
+    def give_up(self, why: str, addresses: Iterable[str] | None = None) -> None:
+        """Nothing will be written any more, of these addresses or of all."""
+        for address in list(self.rows if addresses is None else addresses):
+            if address in self.rows and self.rows[address].status == "pending":
+                self.settle(address, "untouched", note=why)
+
 
 @dataclass(eq=False)
 class Ledger:
     """The pending initialisation of one owner: its path, what was decided for its slots, what it held at attach.
 
-    `decided` maps slot addresses to rule ids. `partly` names
+    `decided` maps slot addresses to rule ids, `doors` parameters to the kind of their door. `partly` names
     parameters of which rules decide some elements only, `lazy` those whose shape was not known, decided later.
-    `loaded` names parameters that a checkpoint brought, `replaced` those that were assigned anew.
+    `marked` are parameters that another library protects, `borrowed` addresses of pending tensors that this module
+    holds under a second name. `loaded` names parameters that a checkpoint brought, `claimed` those of which the last
+    checkpoint spoke, `replaced` those that were assigned anew.
     """
 
     journal: Journal
@@ -48,7 +56,11 @@ class Ledger:
     snapshots: Mapping[str, tuple[Snapshot, ...]]
     partly: frozenset[str] = frozenset()
     lazy: frozenset[str] = frozenset()
+    doors: Mapping[str, str] = field(default_factory=dict)
+    marked: Mapping[str, Status] = field(default_factory=dict)
+    borrowed: frozenset[str] = frozenset()
     loaded: set[str] = field(default_factory=set)
+    claimed: dict[str, tuple[tuple[int, int | None], ...]] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -84,6 +96,11 @@ def ledger_of(module: nn.Module) -> Ledger | None:
 def put(module: nn.Module, ledger: Ledger) -> None:
     """Leave a ledger with its owner; not in the state dict, not a submodule."""
     module.__dict__[ATTRIBUTE] = ledger
+
+
+def is_pending_tensor(parameter: object) -> bool:
+    """True when some ledger of this process waits to write this very tensor."""
+    return any(shot.ident == id(parameter) for ledger in list(_live) for shots in ledger.snapshots.values() for shot in shots)
 
 
 def drop(module: nn.Module) -> None:

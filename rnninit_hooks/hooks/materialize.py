@@ -11,6 +11,8 @@ from torch.nn.parameter import is_lazy
 from rnninit_hooks.errors import PendingInit
 from rnninit_hooks.hooks.flush import LOCK, flush
 from rnninit_hooks.hooks.ledger import ledger_of
+from rnninit_hooks.hooks.snapshots import snapshot
+from rnninit_hooks.writers import put
 
 
 def materialize(model: nn.Module, device: torch.device | str | None = None) -> nn.Module:
@@ -30,7 +32,7 @@ def materialize(model: nn.Module, device: torch.device | str | None = None) -> n
     with LOCK:
         if device is not None:
             _give_memory(model, torch.device(device))
-        flush(model, settle_replaced=True)
+        flush(model, at_rest=True)
     return model
 
 
@@ -40,19 +42,32 @@ def _give_memory(model: nn.Module, device: torch.device) -> None:
         if trouble := _unfillable(module):
             raise PendingInit(trouble)
     memo: dict[int, Tensor] = {}
-    for module in owners:
-        undecided = _undecided(module)
-        for name, tensor in list(_on_meta(module)):
-            _replace(module, name, memo.setdefault(id(tensor), _empty_like(tensor, device)))
-        if undecided:
-            _reset(module)
+    with torch.random.fork_rng(devices=[]):  # one for all: layers drawn from the same state would be equal
+        given = {module: _fill(module, device, memo) for module in owners}
+    for module, names in given.items():
+        _remember(module, names)
+
+
+def _fill(module: nn.Module, device: torch.device, memo: dict[int, Tensor]) -> list[str]:
+    undecided = _undecided(module)
+    real = [tensor for _, tensor in _tensors(module) if not tensor.is_meta]
+    names = [name for name, _ in _on_meta(module)]
+    for name, tensor in list(_on_meta(module)):
+        _replace(module, name, memo.setdefault(id(tensor), _empty_like(tensor, device)))
+    if undecided:
+        _reset(module, real)
+    return names
+
+
+def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for registry in (module._parameters, module._buffers):
+        for name, tensor in registry.items():
+            if tensor is not None and not is_lazy(tensor):
+                yield name, tensor
 
 
 def _on_meta(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    for registry in (module._parameters, module._buffers):
-        for name, tensor in registry.items():
-            if tensor is not None and not is_lazy(tensor) and tensor.is_meta:
-                yield name, tensor
+    return ((name, tensor) for name, tensor in _tensors(module) if tensor.is_meta)
 
 
 def _undecided(module: nn.Module) -> list[str]:
@@ -77,11 +92,22 @@ def _unfillable(module: nn.Module) -> str | None:
     return None
 
 
-def _reset(module: nn.Module) -> None:
+def _reset(module: nn.Module, real: list[Tensor]) -> None:
+    """Let the module fill itself; what was real before, such as a loaded part, is put back."""
     reset = _resetter(module)
     assert callable(reset)  # _unfillable refused the others
-    with torch.random.fork_rng(devices=[]):  # the module's own draws must not move the global stream
-        reset()
+    before = [tensor.detach().clone() for tensor in real]
+    reset()
+    with torch.no_grad():
+        for tensor, value in zip(real, before, strict=True):
+            put(tensor, value)
+
+
+def _remember(module: nn.Module, names: list[str]) -> None:
+    """What was given memory holds something from now on, which is nobody's writing."""
+    if ledger := ledger_of(module):
+        now = {name: (snapshot(module._parameters[name]),) for name in names if name in ledger.snapshots}  # type: ignore[arg-type]
+        ledger.snapshots = {**ledger.snapshots, **now}
 
 
 def _empty_like(tensor: Tensor, device: torch.device) -> Tensor:

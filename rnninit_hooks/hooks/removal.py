@@ -8,10 +8,11 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
+from rnninit_hooks.hooks import scripting
 from rnninit_hooks.hooks.ledger import drop
 
 Hook = Callable[..., Any]
-_REGISTRIES = ("_forward_pre_hooks", "_load_state_dict_pre_hooks", "_state_dict_pre_hooks")
+_REGISTRIES = ("_forward_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks", "_state_dict_pre_hooks")
 _known: set[Hook] = set()
 _after_clear: list[Callable[[], None]] = []
 
@@ -44,10 +45,12 @@ def install(module: nn.Module, pre_forward: Hook, pre_state_dict: Hook) -> None:
         module.register_state_dict_pre_hook(pre_state_dict)  # type: ignore[no-untyped-call]
 
 
-def install_load(module: nn.Module, pre_load: Hook) -> None:
-    """Put the hook on that sees what a checkpoint brings. The private name is the one that torch 2.4 has too."""
+def install_load(module: nn.Module, pre_load: Hook, post_load: Hook | None = None) -> None:
+    """Put the hooks on that see what a checkpoint brings. The private name is the one that torch 2.4 has too."""
     if not has(module, "_load_state_dict_pre_hooks", pre_load):
         module._register_load_state_dict_pre_hook(pre_load, with_module=True)  # type: ignore[no-untyped-call]
+    if post_load and not has(module, "_load_state_dict_post_hooks", post_load):
+        module.register_load_state_dict_post_hook(post_load)  # type: ignore[no-untyped-call]
 
 
 def clear(root: nn.Module, *, keep: Iterable[int] = ()) -> None:
@@ -57,6 +60,7 @@ def clear(root: nn.Module, *, keep: Iterable[int] = ()) -> None:
         if id(module) not in spared:
             for registry in _REGISTRIES:
                 _remove(getattr(module, registry), _known)
+            scripting.withdraw(module)
             drop(module)
     for callback in _after_clear:
         callback()

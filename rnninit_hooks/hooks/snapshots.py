@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-_SAMPLE = 64
+_LOSSY = (torch.float16, torch.bfloat16, torch.float32)
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """What a tensor held at one moment: identity, version, and a fingerprint of its bits.
 
-    `total` is the wrapping 64-bit sum of the storage and `sample` up to 64 values, which survive a change of dtype.
-    A tensor without memory (meta, lazy) has no content. Copies and pickles drop identity and version: the object
-    behind them is another.
+    `total` is the fingerprint of the storage, `rounded` that of the same values in every narrower floating point type,
+    which tells a cast from a write. A tensor without memory (meta, lazy) has no content. Copies and pickles drop
+    identity and version: the object behind them is another.
     """
 
     ident: int | None
     version: int | None
     dtype: torch.dtype
-    device: str
     total: int | None
-    sample: tuple[float, ...]
+    rounded: tuple[tuple[torch.dtype, int], ...] = ()
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "ident": None, "version": None}
@@ -38,45 +40,66 @@ class Snapshot:
 
 
 def snapshot(tensor: Tensor) -> Snapshot:
-    """Fingerprint a tensor; about 4 ms per 128 MB."""
+    """Fingerprint a tensor, on the CPU."""
     if is_lazy(tensor) or tensor.is_meta:
-        return Snapshot(id(tensor), None, tensor.dtype, str(tensor.device), None, ())
-    with torch.no_grad():
-        plain = tensor.detach()
-        return Snapshot(id(tensor), _version(tensor), tensor.dtype, str(tensor.device), _total(plain), _sample(plain))
+        return Snapshot(id(tensor), None, tensor.dtype, None)
+    plain = _plain(tensor)
+    rounded = tuple((dtype, _total(plain.to(dtype))) for dtype in _narrower(tensor.dtype))
+    return Snapshot(id(tensor), version_of(tensor), tensor.dtype, _total(plain), rounded)
 
 
-def _version(tensor: Tensor) -> int | None:
+def version_of(tensor: Tensor) -> int | None:
+    """How often torch saw a write in place; None for inference tensors, which do not count."""
     return None if tensor.is_inference() else tensor._version
 
 
-def _total(tensor: Tensor) -> int:
-    raw = tensor.contiguous().reshape(-1).view(torch.uint8)
-    whole = len(raw) - len(raw) % 8
-    words = int(raw[:whole].view(torch.int64).sum().item()) if whole and raw.storage_offset() % 8 == 0 else 0
-    rest = raw[whole:] if raw.storage_offset() % 8 == 0 else raw
-    tail = sum(byte << (8 * (index % 7)) for index, byte in enumerate(rest.tolist()))
-    return int(words + tail)
+def _narrower(dtype: torch.dtype) -> tuple[torch.dtype, ...]:
+    """The types to which a cast loses bits."""
+    if not dtype.is_floating_point:
+        return ()
+    return tuple(low for low in _LOSSY if low != dtype and low.itemsize <= dtype.itemsize)
 
 
-def _sample(tensor: Tensor) -> tuple[float, ...]:
-    flat = tensor.reshape(-1)
-    step = max(1, len(flat) // _SAMPLE)
-    return tuple(flat[::step][:_SAMPLE].to(torch.float64).tolist()) if tensor.dtype.is_floating_point else ()
+def _plain(tensor: Tensor) -> Tensor:
+    """The memory behind a tensor, on the CPU; of a sharded tensor the part that lies here."""
+    local: Any = getattr(tensor, "to_local", None)
+    held: Tensor = local() if callable(local) else tensor
+    return held.detach().to("cpu").contiguous().reshape(-1)
+
+
+def _total(plain: Tensor) -> int:
+    """A sum alone would not see two words change places, and a checksum of 32 bits alone is short."""
+    raw = plain.view(torch.uint8).numpy()
+    words = raw[: len(raw) - len(raw) % 8].view(np.int64)
+    return (int(words.sum()) % 2**64) << 32 | zlib.crc32(raw.data)
 
 
 def touched(tensor: Tensor, before: Snapshot) -> bool:
     """True when somebody wrote into the tensor since the snapshot. Moving or casting it is no write."""
-    if before.total is None:
+    if tensor.is_meta:
         return False
-    if tensor.dtype != before.dtype:
-        return not _same_sample(tensor, before)
-    same_object = before.ident == id(tensor) and before.device == str(tensor.device)
-    if same_object and before.version is not None and before.version != _version(tensor):
+    if before.total is None:
+        return type(tensor) is nn.Parameter and bool(version_of(tensor))  # it was given memory, then written
+    if before.ident == id(tensor) and before.dtype == tensor.dtype and _counted(tensor, before):
         return True
-    return _total(tensor.detach()) != before.total
+    plain = _plain(tensor)
+    if tensor.dtype == before.dtype and _total(plain) == before.total:
+        return False
+    return not _is_cast(plain, before)
 
 
-def _same_sample(tensor: Tensor, before: Snapshot) -> bool:
-    expected = torch.tensor(before.sample, dtype=torch.float64, device="cpu").to(tensor.dtype)
-    return torch.equal(torch.tensor(_sample(tensor.detach()), dtype=torch.float64, device="cpu"), expected.double())
+def _counted(tensor: Tensor, before: Snapshot) -> bool:
+    """Only a higher count tells a write: `torch.utils.swap_tensors` lets it fall."""
+    version = version_of(tensor)
+    return version is not None and before.version is not None and version > before.version
+
+
+def _is_cast(plain: Tensor, before: Snapshot) -> bool:
+    """True when the values are those of the snapshot, sent through some floating point type."""
+    totals = {**dict(before.rounded), before.dtype: before.total}
+    now = _total(plain)
+    for dtype, total in totals.items():
+        through = plain.to(dtype)
+        if _total(through) == total and _total(through.to(plain.dtype)) == now:
+            return True
+    return False

@@ -1,6 +1,9 @@
-"""Where a forward must not initialise: replicas, tracing, export, functional transforms, fake tensors, graph capture."""
+"""Where a forward must not initialise (replicas, tracing, export, transforms, fakes), and calm for where it may."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +26,18 @@ def hostile(module: nn.Module) -> str | None:
 def faked() -> bool:
     """True under FakeTensorMode, where nothing real can be written."""
     return type(torch.empty(0, device="cpu")) is not Tensor
+
+
+@contextmanager
+def calm() -> Iterator[None]:
+    """Shut out the caller's modes: what is written must not become an inference tensor, bfloat16 or meta."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(torch.device("cpu"))
+        for kind in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
 
 
 def _exporting() -> bool:

@@ -1,24 +1,23 @@
-"""The hooks themselves: before a forward, a load, a state dict; and when a wrapper takes a pending model."""
+"""The hooks themselves: before a forward, a state dict, a script; and when a wrapper takes a pending model."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules import module as registry
-from torch.nn.parameter import is_lazy
 
-from rnninit_hooks.anatomy import logical_names
 from rnninit_hooks.errors import PendingInit
 from rnninit_hooks.hooks import ledger as ledgers
 from rnninit_hooks.hooks import removal
 from rnninit_hooks.hooks.flush import LOCK, flush
+from rnninit_hooks.hooks.loads import post_load, pre_load
+from rnninit_hooks.hooks.owners import REMEDY
 from rnninit_hooks.hooks.surroundings import faked, hostile
-from rnninit_hooks.writers import hidden_names
 
 F = TypeVar("F", bound=Callable[..., Any])
 _WRAPPERS = ("DistributedDataParallel", "DataParallel", "AveragedModel", "OptimizedModule")
@@ -38,13 +37,14 @@ def _eager(function: F) -> F:
 @_eager
 def pre_forward(module: nn.Module, args: Any) -> None:
     """Settle the subtree of the module that is called."""
-    if not any(True for _ in ledgers.pending(module)):
-        removal.clear(module)
-        return
-    if reason := hostile(module):
-        raise PendingInit(f"a pending initialisation cannot run here: {reason}; call rnninit_hooks.materialize(model) first")
-    if not faked():
-        flush(module)
+    with LOCK:  # another thread may be taking the very same hooks away
+        if not any(True for _ in ledgers.pending(module)):
+            removal.clear(module)
+            return
+        if reason := hostile(module):
+            raise PendingInit(f"a pending initialisation cannot run here: {reason}; {REMEDY}")
+        if not faked():
+            flush(module)
 
 
 @_eager
@@ -58,26 +58,9 @@ def _without_memory(module: nn.Module) -> bool:
     return any(p.is_meta for owner, _ in ledgers.pending(module) for p in owner.parameters(recurse=False))
 
 
-def pre_load(module: nn.Module, state: Mapping[str, Any], prefix: str, *_: Any) -> None:
-    """Note what a checkpoint brings to this owner: a key of the right shape, whole."""
-    found = ledgers.ledger_of(module)
-    if found is None:
-        return
-    found.loaded |= {local for local in logical_names(module) if brings(module, local, state, prefix)}
-
-
-def brings(module: nn.Module, local: str, state: Mapping[str, Any], prefix: str) -> bool:
-    """True when a state dict has a value for one parameter of a module."""
-    names = [stored for stored, logical in hidden_names(module).items() if logical == local] or [local]
-    return any(_has(state, prefix + name, module._parameters.get(name)) for name in names)
-
-
-def _has(state: Mapping[str, Any], key: str, target: Tensor | None) -> bool:
-    """True when a state dict has a value for this parameter that will be taken; a wrong shape makes torch raise."""
-    if ".parametrizations." in f".{key}":
-        return any(name.startswith(f"{key}.original") for name in state)
-    value = state.get(key)
-    return value is not None and (target is None or is_lazy(target) or tuple(value.shape) == tuple(target.shape))
+def pre_script(module: nn.Module) -> None:
+    """Settle before `torch.jit.script` reads the module."""
+    flush(module)
 
 
 def _on_module(parent: nn.Module, name: str, child: nn.Module | None) -> None:
@@ -88,7 +71,9 @@ def _on_module(parent: nn.Module, name: str, child: nn.Module | None) -> None:
 
 
 def _on_parameter(owner: nn.Module, name: str, parameter: Any) -> None:
-    """Somebody assigns a new parameter where one was pending: theirs is kept."""
+    """Somebody assigns a new parameter where one was pending: theirs is kept. A graph must take none that is pending."""
+    if any(base.__name__ == "GraphModule" for base in type(owner).__mro__) and ledgers.is_pending_tensor(parameter):
+        raise PendingInit(f"{name} is pending and is being taken into a traced graph, which never initialises it; {REMEDY}")
     found = ledgers.ledger_of(owner)
     if found and parameter is not None and name in found.snapshots and parameter is not owner._parameters.get(name):
         found.replaced.add(name)
@@ -118,6 +103,6 @@ def _registering() -> Iterator[None]:
             _busy.pop()
 
 
-removal.known(pre_forward, pre_state_dict, pre_load)
+removal.known(pre_forward, pre_state_dict, pre_load, post_load)
 removal.after_clear(_stop)
 ledgers.on_birth(_start)

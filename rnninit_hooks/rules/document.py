@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path as File
 from typing import Any
 
 import yaml
 
 from rnninit_hooks.findings import Finding, Place
+from rnninit_hooks.rules.scalars import REFUSED, scalar
 
 Path = tuple[str | int, ...]
-DEEPEST, MOST_NODES, LARGEST = 32, 50_000, 256 * 1024
-_INT = re.compile(r"[-+]?[0-9]+")
-_OCT_HEX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+DEEPEST, MOST_NODES, LARGEST = 32, 100_000, 1024 * 1024
+_AGAIN = "\0again"  # no key can be spelt so: a key that is left out must not move the place of one that stays
+_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")  # where YAML ends a line; str.splitlines knows more
 
 
 class _Stop(Exception):
@@ -35,7 +33,8 @@ class Document:
     keys: dict[Path, Place] = field(default_factory=dict)
     values: dict[Path, Place] = field(default_factory=dict)
     problems: list[Finding] = field(default_factory=list)
-    empty: bool = False
+    extended_from: Place | None = None
+    """Where another file names this one in its `extends`."""
 
     def place(self, path: Path, *, of_key: bool = False) -> Place:
         """Where a value (or its key) stands; the nearest place above it when it is not there."""
@@ -59,20 +58,20 @@ class Document:
         return f"    {shown}\n    {' ' * (column - start)}^"
 
 
+def raw_bytes(path: File) -> bytes:
+    """A file's bytes, at most one more than a rule file may have: a device or a log is never read to its end."""
+    with path.open("rb") as stream:
+        return stream.read(LARGEST + 1)
+
+
 def read(raw: bytes | str, name: str) -> Document:
     """Read a rule file's bytes; the result always comes, with its problems."""
-    text = raw if isinstance(raw, str) else _decoded(raw, name)
+    if len(raw) > LARGEST:
+        return _too_large(name)
+    text = raw.removeprefix("\ufeff") if isinstance(raw, str) else _decoded(raw, name)
     if isinstance(text, Finding):
         return Document(name, [], problems=[text])
-    document = Document(name, text.splitlines())
-    if len(text) > LARGEST:
-        document.add(
-            "RNN018",
-            f"the file has {len(text)} characters; at most {LARGEST}",
-            Place(name, 1, 1),
-            fix="split it, and use `extends`",
-        )
-        return document
+    document = Document(name, _BREAK.split(text))
     try:
         _Builder(document).build(text)
     except _Stop:
@@ -80,16 +79,31 @@ def read(raw: bytes | str, name: str) -> Document:
     return document
 
 
+def _too_large(name: str) -> Document:
+    message = f"the file is larger than {LARGEST // 1024} KiB"
+    fix = "is this a rule file? if so, split it, and use `extends`"
+    return Document(name, [], problems=[Finding("RNN018", message, place=Place(name, 1, 1), fix=fix)])
+
+
 def _decoded(raw: bytes, name: str) -> str | Finding:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = raw[: error.start]
-        line, column = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1
+        before = raw[: error.start].decode("utf-8-sig", errors="replace")
         return Finding(
-            "RNN001", f"byte {raw[error.start]:#04x} is no UTF-8 text", place=Place(name, line, column),
+            "RNN001", f"byte {raw[error.start]:#04x} is no UTF-8 text", place=_end_of(before, name),
             expected="a YAML text in UTF-8", fix="is this a binary file, or one saved in another encoding?",
         )  # fmt: skip
+
+
+def _end_of(text: str, name: str) -> Place:
+    lines = _BREAK.split(text)
+    return Place(name, len(lines), len(lines[-1]) + 1)
+
+
+def shortened(text: str) -> str:
+    """At most 40 characters of a text that a message quotes."""
+    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 class _Builder:
@@ -104,21 +118,23 @@ class _Builder:
         next(events)  # the start of the stream
         first = next(events)
         if isinstance(first, yaml.StreamEndEvent):
-            self.document.empty = True
             return
+        self._directives(first)
         self.document.data = self._node(next(events), events, (), 0)
         next(events)  # the end of the document
         after = next(events)
         if not isinstance(after, yaml.StreamEndEvent):
             self._refuse(after, "a second document begins here", "one document per file; remove the `---`")
-            raise _Stop
+
+    def _directives(self, start: Any) -> None:
+        if start.tags or start.version not in (None, (1, 2)):
+            self._refuse(start, "a directive (%YAML or %TAG) stands here", "remove it; rule files are read as YAML 1.2")
 
     def _events(self, text: str) -> Iterator[Any]:
         try:
             yield from yaml.parse(text, Loader=yaml.SafeLoader)
         except yaml.reader.ReaderError as error:
-            before = text[: error.position]
-            place = Place(self.document.name, before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
+            place = _end_of(text[: error.position], self.document.name)
             self.document.add(
                 "RNN001", f"character {error.character:#06x} cannot stand in a text", place, fix="is this a binary file?"
             )
@@ -181,59 +197,47 @@ class _Builder:
     def _mapping(self, events: Iterator[Any], path: Path, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
         while not isinstance(event := next(events), yaml.MappingEndEvent):
-            key = self._key(event, events, path, found, depth)
-            place = self._place(event.start_mark)
-            value = self._node(next(events), events, (*path, key), depth + 1)
-            if key in found:
-                first = self.document.keys[(*path, key)]
-                self.document.add(
-                    "RNN003", f"the key {key!r} stands twice; first in line {first.line}", place, fix="remove one"
-                )
+            key, place = self._key(event, events, path, depth), self._place(event.start_mark)
+            if key is None or key in found:
+                self._node(next(events), events, (*path, _AGAIN), depth + 1)
+                self._twice((*path, key), place)
             else:
-                found[key] = value
                 self.document.keys[(*path, key)] = place
+                found[key] = self._node(next(events), events, (*path, key), depth + 1)
         return found
 
-    def _key(self, event: Any, events: Iterator[Any], path: Path, found: dict[str, Any], depth: int) -> str:
+    def _twice(self, path: tuple[Any, ...], place: Place) -> None:
+        if path[-1] is not None:
+            first = self.document.keys[path]
+            message = f"the key {shortened(path[-1])!r} stands twice; first in line {first.line}"
+            self.document.add("RNN003", message, place, fix="remove one")
+
+    def _key(self, event: Any, events: Iterator[Any], path: Path, depth: int) -> str | None:
+        """A key; None, with its problem recorded, for what can be none."""
+        if isinstance(event, yaml.AliasEvent):
+            self._plain_only(event)
+            return None
         if not isinstance(event, yaml.ScalarEvent):
-            self._node(event, events, (*path, "?"), depth + 1)
-            self.document.add(
-                "RNN008", "a key must be a word", self._place(event.start_mark), expected="a word such as `match`"
-            )
-            return "?"
+            self._node(event, events, (*path, _AGAIN), depth + 1)
+            place = self._place(event.start_mark)
+            self.document.add("RNN008", "a key must be a word", place, expected="a word such as `match`")
+            return None
         self._plain_only(event)
         if event.value == "<<" and event.style is None:
             self._refuse(event, "the merge key << stands here", "write the keys out, or share rules with `extends`")
+            return None
         return str(event.value)
 
     def _scalar(self, event: Any, place: Place) -> Any:
         if event.style is not None or not event.implicit[0]:
             return event.value
         value = scalar(event.value)
-        if value is _REFUSED:
-            self.document.add("RNN009", f"{event.value} is no finite number", place, expected="a number such as 1.0")
+        if value is REFUSED:
+            self.document.add(
+                "RNN009",
+                f"{shortened(event.value)} is no number that a rule can hold",
+                place,
+                expected="a finite number such as 1.0",
+            )
             return 1  # any number, so that the refused one is not complained of twice
         return value
-
-
-_REFUSED = object()
-
-
-def scalar(text: str) -> Any:
-    """A plain scalar by the core schema of YAML 1.2: `1e-3` is a number, `off` and `1_000` are text.
-
-    >>> [scalar(text) for text in ("1e-3", "0o17", "012", "true", "off", "~", "1_000", "12:30")]
-    [0.001, 15, 12, True, 'off', None, '1_000', '12:30']
-    """
-    if text in _NULLS:
-        return None
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INT.fullmatch(text):
-        return int(text) if len(text) <= 40 else _REFUSED
-    if _OCT_HEX.fullmatch(text):
-        return int(text, 0) if len(text) <= 40 else _REFUSED
-    if _FLOAT.fullmatch(text):
-        number = float(text)
-        return number if number - number == 0 else _REFUSED
-    return _REFUSED if _NOT_FINITE.fullmatch(text) else text

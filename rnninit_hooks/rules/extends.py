@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rnninit_hooks.findings import Place
-from rnninit_hooks.rules.document import Document, read
+from rnninit_hooks.rules.document import Document, raw_bytes, read, shortened
 from rnninit_hooks.rules.models import Allow, Rule, Setting
 from rnninit_hooks.rules.parsing import Parsed, parse
 from rnninit_hooks.rules.words import did_you_mean
 
+DEEPEST = 16
 PRESETS = Path(__file__).parent.parent / "presets"
+_NAMES = "name builtin:NAME, pkg:package/file.yaml, or a path"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -47,10 +49,14 @@ def merge(parsed: Parsed, base: Path | None, reading: Reading, chain: tuple[str,
     reading.documents.append(parsed.document)
     if parsed.head is None:
         return merged
+    own = len(parsed.document.problems)
     for index, name in enumerate(parsed.head.extends):
         path = ("extends", index) if ("extends", index) in parsed.document.values else ("extends",)
         _extend(merged, name, parsed.document, parsed.document.place(path), base, reading, chain)
-    _drop(merged, parsed)
+    complete = len(parsed.document.problems) == own and not any(
+        document.problems for document in reading.documents if document is not parsed.document
+    )
+    _drop(merged, parsed, complete=complete)
     _add(merged, parsed)
     return merged
 
@@ -58,11 +64,9 @@ def merge(parsed: Parsed, base: Path | None, reading: Reading, chain: tuple[str,
 def _extend(
     merged: Merged, name: str, document: Document, place: Place, base: Path | None, reading: Reading, chain: tuple[str, ...]
 ) -> None:
-    found = _locate(name, base)
+    found = _located(name, base)
     if isinstance(found, str):
-        document.add(
-            "RNN013", f"cannot extend {name!r}: {found}", place, fix="name builtin:NAME, pkg:package/file.yaml, or a path"
-        )
+        document.add("RNN013", f"cannot extend {shortened(name)!r}: {found}", place, fix=_NAMES)
         return
     label, path = found
     key = str(path.resolve())
@@ -77,6 +81,10 @@ def _extend(
         return
     if key in reading.done:
         return
+    if len(chain) > DEEPEST:
+        fix = "let one file name them all in its `extends`"
+        document.add("RNN018", f"rule files extend each other more than {DEEPEST} deep", place, fix=fix)
+        return
     reading.done.add(key)
     inner = _read_file(path, label, document, place, name)
     if inner is not None:
@@ -85,10 +93,20 @@ def _extend(
 
 def _read_file(path: Path, label: str, document: Document, place: Place, name: str) -> Document | None:
     try:
-        return read(path.read_bytes(), label)
+        inner = read(raw_bytes(path), label)
     except OSError as error:
-        document.add("RNN013", f"cannot extend {name!r}: {error.strerror or error}", place, fix="name a file that can be read")
+        message = f"cannot extend {shortened(name)!r}: {error.strerror or error}"
+        document.add("RNN013", message, place, fix="name a file that can be read")
         return None
+    inner.extended_from = place
+    return inner
+
+
+def _located(name: str, base: Path | None) -> tuple[str, Path] | str:
+    try:
+        return _locate(name, base)
+    except (OSError, ValueError, RuntimeError) as error:  # too long a name, a NUL in it, or `~` of nobody
+        return f"this names no file ({getattr(error, 'strerror', None) or error})"
 
 
 def _locate(name: str, base: Path | None) -> tuple[str, Path] | str:
@@ -115,7 +133,7 @@ def _locate(name: str, base: Path | None) -> tuple[str, Path] | str:
 def _in_package(name: str) -> tuple[str, Path] | str:
     """Found without importing the package, since an import runs its code."""
     dotted, _, inside = name.removeprefix("pkg:").partition("/")
-    if not inside or ".." in Path(inside).parts:
+    if not inside or Path(inside).anchor or ".." in Path(inside).parts:
         return "expected pkg:package/path/to/file.yaml, inside the package"
     top, *rest = dotted.split(".")
     try:
@@ -146,11 +164,12 @@ def _settings(merged: Merged, seed: int | None, untouched: Setting | None, idle:
     merged.idle = idle or merged.idle
 
 
-def _drop(merged: Merged, parsed: Parsed) -> None:
+def _drop(merged: Merged, parsed: Parsed, *, complete: bool) -> None:
+    """Leave rules out; an id is called unknown only when every extended file could be read."""
     assert parsed.head is not None  # merge returned before
     for index, name in enumerate(parsed.head.drop):
         ids = [rule.id for rule in merged.rules]
-        if name not in ids:
+        if name not in ids and complete:
             path = ("drop", index) if ("drop", index) in parsed.document.values else ("drop",)
             message = f"no extended rule has the id {name!r}{did_you_mean(name, ids)}"
             parsed.document.add(

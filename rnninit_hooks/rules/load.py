@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from rnninit_hooks.errors import RuleFileError
 from rnninit_hooks.findings import Finding, Place
-from rnninit_hooks.rules.document import read
+from rnninit_hooks.rules.document import Document, raw_bytes, read
 from rnninit_hooks.rules.extends import PRESETS, Merged, Reading, merge, preset_names
 from rnninit_hooks.rules.models import Policy
 from rnninit_hooks.rules.parsing import parse
@@ -16,8 +17,8 @@ from rnninit_hooks.rules.words import did_you_mean
 _LOOKS_LIKE_A_PATH = re.compile(r"[/\\]|\.ya?ml$")
 
 
-def load(path: str | Path) -> Policy:
-    """Read a rule file, with everything that it extends.
+def load(path: str | Path, *, name: str | None = None) -> Policy:
+    """Read a rule file, with everything that it extends; `name` stands in messages instead of the path.
 
     Raises `RuleFileError`, whose `findings` list every problem of every file with its place, the line and a caret.
 
@@ -29,10 +30,10 @@ def load(path: str | Path) -> Policy:
     """
     file = Path(path)
     try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise RuleFileError([_unreadable(file, error)]) from error
-    return _policy(raw, str(path), file.parent, str(file.resolve()))
+        raw, key = raw_bytes(file), str(file.resolve())
+    except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
+        raise RuleFileError([_unreadable(file, error, name or str(path))]) from error
+    return _policy(raw, name or str(path), file.parent, key)
 
 
 def loads(text: str, *, name: str = "<string>", base: str | Path | None = None) -> Policy:
@@ -41,6 +42,8 @@ def loads(text: str, *, name: str = "<string>", base: str | Path | None = None) 
     >>> loads("version: 1\\nextends: builtin:lstm-classic\\nseed: 3\\n").seed
     3
     """
+    if not isinstance(text, str):
+        raise TypeError(f"rules are read from text, found {type(text).__name__}; `load` takes a path")
     return _policy(text, name, Path(base) if base is not None else None, name)
 
 
@@ -86,24 +89,30 @@ def resolve(policy: Policy | str | Path) -> Policy:
     raise TypeError(f"a policy is a Policy, a path or the name of a preset; found {type(policy).__name__}")
 
 
-def _unreadable(path: Path, error: OSError) -> Finding:
+def _unreadable(path: Path, error: OSError | ValueError, name: str) -> Finding:
     siblings = [item.name for item in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-    message = f"cannot be read: {error.strerror or error}{did_you_mean(path.name, siblings)}"
-    return Finding(
-        "RNN001", message, place=Place(str(path), 1, 1), fix="give the path of a rule file, relative to where you stand"
-    )
+    reason = getattr(error, "strerror", None) or error
+    message = f"cannot be read: {reason}{did_you_mean(path.name, siblings)}"
+    fix = "give the path of a rule file, relative to where you stand"
+    return Finding("RNN001", message, place=Place(name, 1, 1), fix=fix)
 
 
 def _policy(raw: bytes | str, name: str, base: Path | None, key: str) -> Policy:
     document = read(raw, name)
     reading = Reading(done={key})
     merged = merge(parse(document), base, reading, (key,))
-    problems = [problem for each in reading.documents for problem in sorted(each.problems, key=_position)]
+    problems = [problem for each in reading.documents for problem in _sorted(each)]
     if not problems and not merged.rules:
         problems = [Finding("RNN005", "no rule is left to apply", place=document.place(()), fix="add a rule, or drop fewer")]
     if problems:
         raise RuleFileError(problems)
     return _built(merged)
+
+
+def _sorted(document: Document) -> list[Finding]:
+    """By position; those of an extended file also say which line brought it in."""
+    way = f", in a file that {document.extended_from} extends" if document.extended_from else ""
+    return [replace(problem, message=problem.message + way) for problem in sorted(document.problems, key=_position)]
 
 
 def _position(problem: Finding) -> tuple[int, int, str]:

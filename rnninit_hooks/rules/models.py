@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,11 +24,13 @@ from rnninit_hooks.findings import CODES, Place
 from rnninit_hooks.recipes.base import Recipe
 from rnninit_hooks.recipes.registry import find, kinds
 from rnninit_hooks.rules import patterns
+from rnninit_hooks.rules.dump import written
 from rnninit_hooks.rules.words import did_you_mean
 
 Setting = Literal["allow", "warn", "error"]
 PlaceOfBias = Literal["ih", "hh", "split"]
 Word = Annotated[str, StringConstraints(min_length=1)]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
@@ -36,7 +38,7 @@ def _several(value: Any) -> Any:
     """One thing is a tuple of one; an empty list says nothing and is refused."""
     if isinstance(value, list | tuple):
         if not value:
-            raise ValueError("an empty list matches nothing; leave the key out")
+            raise ValueError("an empty list says nothing; leave the key out")
         return tuple(value)
     return value if value is None else (value,)
 
@@ -81,7 +83,7 @@ class Match(_Model):
 
     @model_validator(mode="after")
     def _says_something(self) -> Match:
-        if not self.model_fields_set:
+        if all(value in (None, ()) for value in self.__dict__.values()):
             raise ValueError("an empty match would match everything; write `parameter: '.*'` if that is meant")
         return self
 
@@ -99,12 +101,18 @@ def _recipe(value: Any) -> Any:
     """A recipe from `{kind: ..., fields}`."""
     if not isinstance(value, dict):
         return value
-    fields = dict(value)
-    kind = fields.pop("kind", None)
-    try:
-        return find(kind)(**fields)
-    except KeyError:
-        raise ValueError(f"no recipe is of kind {kind!r}{did_you_mean(str(kind), kinds())}") from None
+    kind = value.get("kind")
+    if not isinstance(kind, str):
+        raise ValueError(f"`init` names its recipe by `kind`, one of {', '.join(kinds())}; found {kind!r}")
+    if kind not in kinds():
+        raise ValueError(f"no recipe is of kind {kind!r}{did_you_mean(kind, kinds())}")
+    return find(kind).model_validate({name: field for name, field in value.items() if name != "kind"})
+
+
+def _registered(recipe: Recipe) -> Recipe:
+    if not recipe.kind:
+        raise ValueError(f"{type(recipe).__name__} has no kind that a rule file could name; write @recipe(...) above the class")
+    return recipe
 
 
 class Rule(_Model):
@@ -116,7 +124,9 @@ class Rule(_Model):
 
     id: Identifier = Field(description="A name, unique in the policy.")
     match: Match = Field(description="Which slots the rule speaks of.")
-    init: Annotated[SerializeAsAny[Recipe], BeforeValidator(_recipe)] = Field(description="What is written there.")
+    init: Annotated[SerializeAsAny[Recipe], BeforeValidator(_recipe), AfterValidator(_registered)] = Field(
+        description="What is written there."
+    )
     idle: Setting | None = Field(None, description="What it means when this rule matches nothing.")
     why: str | None = Field(None, description="Free text, shown by plan and findings.")
     whole: bool = Field(False, description="Draw the fused matrix instead of each gate's block.")
@@ -133,6 +143,11 @@ class Rule(_Model):
         if self.literal and self.place != "ih":
             raise ValueError("`literal: true` writes the matched parameter itself, so `place` says nothing; drop one of them")
         return self
+
+    @model_serializer(mode="wrap")
+    def _only_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What was not said is left out, as it must be in a file."""
+        return {key: value for key, value in handler(self).items() if value is not None}
 
     @property
     def origin(self) -> Place | None:
@@ -163,7 +178,7 @@ class Allow(_Model):
 
     code: str = Field(description="The code of the finding, such as RNN103.")
     at: Word = Field("*", description="Address or rule id, with * and ?.")
-    reason: Word = Field(description="Why it is excused.")
+    reason: Reason = Field(description="Why it is excused.")
 
     @field_validator("code")
     @classmethod
@@ -204,4 +219,4 @@ class Policy(_Model):
         >>> loads(policy.to_yaml()) == policy
         True
         """
-        return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True) | {"version": 1}, sort_keys=False)
+        return written({"version": self.version, **self.model_dump(mode="json", exclude_defaults=True)})

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from rnninit_hooks.recipes.base import Recipe
 from rnninit_hooks.recipes.registry import find, kinds
-from rnninit_hooks.rules.document import Document, Path
+from rnninit_hooks.rules.document import Document, Path, shortened
 from rnninit_hooks.rules.models import Allow, Match, Rule, Setting, Word, _several
 from rnninit_hooks.rules.problems import report, shown
 from rnninit_hooks.rules.words import did_you_mean
@@ -54,7 +54,7 @@ def parse(document: Document) -> Parsed:
     rules = _rules(document, document.data.get("rules"))
     allow = document.data.get("allow")
     allowed = [_valid(document, ("allow", i), Allow, item) for i, item in enumerate(allow if isinstance(allow, list) else [])]
-    _duplicates(document, rules)
+    _duplicates(document)
     return Parsed(document, head, tuple(rules), tuple(entry for entry in allowed if entry))
 
 
@@ -84,11 +84,12 @@ def _head(document: Document) -> Head | None:
         _version(document, data["version"])
         data = {**data, "version": 1}
     _presence(document)
-    try:
-        return Head.model_validate({**data, "rules": data["rules"] or None} if "rules" in data else data)
-    except ValidationError as error:
-        report(document, (), error, Head)
-        return None
+    without = {key: value for key, value in data.items() if key != "rules"}
+    return _valid(document, (), Head, without if _no_rules(data) else data)
+
+
+def _no_rules(data: dict[str, Any]) -> bool:
+    return data.get("rules") in (None, [], {})
 
 
 def _version(document: Document, version: Any) -> None:
@@ -106,7 +107,7 @@ def _presence(document: Document) -> None:
         document.add(
             "RNN005", "the file has no rules and extends no other", document.place(()), expected="`rules:` or `extends:`"
         )
-    elif "rules" in data and data["rules"] in (None, [], {}):
+    elif "rules" in data and _no_rules(data):
         document.add(
             "RNN005",
             "`rules` is empty",
@@ -143,11 +144,26 @@ def _any() -> Recipe:
 
 
 def _valid(document: Document, path: Path, model: type[M], item: Any) -> M | None:
+    given = _without_empties(document, path, model, item)
+    if not given and item:
+        return None
     try:
-        return model.model_validate(item)
+        return model.model_validate(given)
     except ValidationError as error:
         report(document, path, error, model)
         return None
+
+
+def _without_empties(document: Document, path: Path, model: type[BaseModel], item: Any) -> Any:
+    """In Python None means "not given"; in a file an empty value is a line that was not finished."""
+    if not isinstance(item, dict):
+        return item
+    optional = {name for name, facts in model.model_fields.items() if facts.default is None and not issubclass(model, Recipe)}
+    empty = [name for name, value in item.items() if value is None and name in optional]
+    for name in empty:
+        fix = "write a value, or leave the key out"
+        document.add("RNN008", f"`{name}` is empty", document.place((*path, name)), expected="a value", fix=fix)
+    return {name: value for name, value in item.items() if name not in empty}
 
 
 def _init(document: Document, path: Path, item: Any) -> Recipe | None:
@@ -182,10 +198,13 @@ def _init(document: Document, path: Path, item: Any) -> Recipe | None:
     return _valid(document, path, recipe, {name: value for name, value in item.items() if name != "kind"})
 
 
-def _duplicates(document: Document, rules: list[Rule]) -> None:
-    first: dict[str, Rule] = {}
-    for rule in rules:
-        earlier = first.setdefault(rule.id, rule)
-        if earlier is not rule and rule.origin and earlier.origin:
-            message = f"the id {rule.id!r} is taken by the rule in line {earlier.origin.line}"
-            document.add("RNN012", message, rule.origin, fix="give each rule its own id; in one file nothing is replaced")
+def _duplicates(document: Document) -> None:
+    """Ids are compared as they are written, so that a rule with another problem keeps its own."""
+    items = document.data.get("rules")
+    lines: dict[str, int] = {}
+    for index, item in enumerate(items if isinstance(items, list) else []):
+        name, place = item.get("id") if isinstance(item, dict) else None, document.place(("rules", index))
+        if isinstance(name, str) and lines.setdefault(name, index) != index:
+            first = document.place(("rules", lines[name]))
+            message = f"the id {shortened(name)!r} is taken by the rule in line {first.line}"
+            document.add("RNN012", message, place, fix="give each rule its own id; in one file nothing is replaced")

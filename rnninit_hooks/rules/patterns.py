@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import regex
 
 from rnninit_hooks.errors import RnnInitError
+from rnninit_hooks.rules.repeats import burden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SEARCH_SECONDS = 0.25
 LONGEST = 1000
-_PROBE_SECONDS = 0.05
+_PROBE_SECONDS, _PROBING_SECONDS = 0.05, 0.8
 _LENGTHS = (24, 48, 400)
 _COMMON = ("a", "0", "_", ".", "aA0_")
 _NAMES = ("encoder.layers.0.rnn.weight_hh_l0_reverse", "decoder.blocks.11.attention.in_proj_weight", "bias_l0")
@@ -58,9 +60,11 @@ def _found(pattern: str, name: str, seconds: float) -> bool:
 
 
 def trouble(pattern: str) -> str | None:
-    """Why a pattern is refused: too long, no regular expression, or exponential on an unlucky name; None if it is fine."""
+    """Why a pattern is refused: too long or large, no regular expression, exponential on an unlucky name; None if fine."""
     if len(pattern) > LONGEST:
         return f"is {len(pattern)} characters long; at most {LONGEST}"
+    if why := burden(pattern):
+        return why
     try:
         compiled(pattern)
     except (regex.error, RecursionError, OverflowError, MemoryError) as error:
@@ -69,12 +73,23 @@ def trouble(pattern: str) -> str | None:
 
 
 def _explosion(pattern: str) -> str | None:
-    for text in _probes(pattern):
+    """Probing ends after a while: what is merely slow passes, and each search has its own timeout later."""
+    end = time.perf_counter() + _PROBING_SECONDS
+    for text in itertools.takewhile(lambda _: time.perf_counter() < end, _probes(pattern)):
+        if _too_slow(pattern, text):
+            return f"takes exponential time, for instance on {text[:12]!r}… ({len(text)} characters)"
+    return None
+
+
+def _too_slow(pattern: str, text: str) -> bool:
+    """Twice over: a machine that paused once must not refuse a good pattern."""
+    for _ in range(2):
         try:
             _found(pattern, text, _PROBE_SECONDS)
         except PatternTimeout:
-            return f"takes exponential time, for instance on {text[:12]!r}… ({len(text)} characters)"
-    return None
+            continue
+        return False
+    return True
 
 
 def _probes(pattern: str) -> Iterator[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from rnninit_hooks.rules.document import Document, Path
+from rnninit_hooks.rules.document import Document, Path, shortened
 from rnninit_hooks.rules.words import did_you_mean
 
 _TYPES = {
@@ -18,15 +17,13 @@ _TYPES = {
 _NAMES = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false", "list": "a list"}
 
 
-def report(document: Document, at: Path, error: ValidationError, model: type[BaseModel], skip: Iterable[str] = ()) -> None:
+def report(document: Document, at: Path, error: ValidationError, model: type[BaseModel]) -> None:
     """Add every problem of a pydantic error to the document, each at its own place."""
-    skipped, seen = set(skip), set()
+    seen = set()
     for fault in error.errors(include_url=False):
         loc = tuple(fault["loc"])
-        if loc and loc[0] in skipped and fault["type"] != "missing":
-            continue
         path = _path(document, at, loc)
-        code, message, facts = _translated(fault, loc, model)
+        code, message, facts = _translated(fault, loc, _named(path), model)
         if (code, message, path) not in seen:
             seen.add((code, message, path))
             document.add(code, message, document.place(path, of_key=code == "RNN006"), **facts)
@@ -42,32 +39,30 @@ def _path(document: Document, at: Path, loc: Path) -> Path:
     return path
 
 
-def _translated(fault: Any, loc: Path, model: type[BaseModel]) -> tuple[str, str, dict[str, str | None]]:
+def _translated(fault: Any, loc: Path, name: str, model: type[BaseModel]) -> tuple[str, str, dict[str, str | None]]:
     kind, found = fault["type"], fault.get("input")
     if kind == "extra_forbidden":
-        known = list(model.model_fields)
-        return "RNN006", f"the key {loc[-1]!r} is unknown here{did_you_mean(str(loc[-1]), known)}", {"expected": _listed(known)}
+        known, word = list(model.model_fields), str(loc[-1])
+        return "RNN006", f"the key {shortened(word)!r} is unknown here{did_you_mean(word, known)}", {"expected": _listed(known)}
     if kind == "missing":
         return "RNN007", f"the key {loc[-1]!r} is missing", {"fix": f"add `{loc[-1]}: …`"}
     if kind in _TYPES:
-        return "RNN008", f"{_named(loc)} is {shown(found)}", {"expected": _TYPES[kind]}
+        return "RNN008", f"{name} is {shown(found)}", {"expected": _TYPES[kind]}
     if kind == "literal_error":
         allowed = _quoted(fault["ctx"]["expected"])
         if not isinstance(found, str):
-            return "RNN008", f"{_named(loc)} is {shown(found)}", {"expected": ", ".join(allowed)}
-        return "RNN009", f"{_named(loc)} is {shown(found)}{did_you_mean(found, allowed)}", {"expected": ", ".join(allowed)}
+            return "RNN008", f"{name} is {shown(found)}", {"expected": ", ".join(allowed)}
+        return "RNN009", f"{name} is {shown(found)}{did_you_mean(found, allowed)}", {"expected": ", ".join(allowed)}
     if kind == "string_pattern_mismatch":
-        return (
-            "RNN009",
-            f"{_named(loc)} is {shown(found)}",
-            {"expected": "letters, digits, `_`, `.` and `-`, such as forget-open"},
-        )
+        return "RNN009", f"{name} is {shown(found)}", {"expected": "letters, digits, `_`, `.` and `-`, such as forget-open"}
+    if kind == "string_too_short":
+        return "RNN009", f"{name} is an empty text", {"fix": "write it out, or leave the key out"}
     if kind == "value_error":
-        return _said(str(fault["ctx"]["error"]), loc)
-    return "RNN009", f"{_named(loc)} is {shown(found)}", {"expected": _lowered(fault["msg"])}
+        return _said(str(fault["ctx"]["error"]))
+    return "RNN009", f"{name} is {shown(found)}", {"expected": _lowered(fault["msg"])}
 
 
-def _said(text: str, loc: Path) -> tuple[str, str, dict[str, str | None]]:
+def _said(text: str) -> tuple[str, str, dict[str, str | None]]:
     """What our own validators say; a word in front tells the code."""
     if text.startswith("regex: "):
         return "RNN010", text.removeprefix("regex: "), {"fix": "write a simpler pattern; `.` and `*` are special in a regex"}
@@ -76,9 +71,11 @@ def _said(text: str, loc: Path) -> tuple[str, str, dict[str, str | None]]:
     return "RNN009", text, {}
 
 
-def _named(loc: Path) -> str:
-    words = [str(step) for step in loc if isinstance(step, str)]
-    return f"`{words[-1]}`" if words else "this"
+def _named(path: Path) -> str:
+    words = [step for step in path if isinstance(step, str)]
+    if not words:
+        return "this"
+    return f"`{words[-1]}`" if isinstance(path[-1], str) else f"an entry of `{words[-1]}`"
 
 
 def shown(found: Any) -> str:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from rnninit_hooks.findings import CODES
 from rnninit_hooks.recipes.base import Recipe
 from rnninit_hooks.recipes.registry import recipes
 from rnninit_hooks.rules.models import Allow, Match, Rule
 from rnninit_hooks.rules.parsing import Head
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_CONTRADICTIONS = (
+    {"not": {"properties": {"whole": {"const": True}, "match": {"required": ["gate"]}}, "required": ["whole", "match"]}},
+    {
+        "not": {
+            "properties": {"literal": {"const": True}, "place": {"enum": ["hh", "split"]}},
+            "required": ["literal", "place"],
+        }
+    },
+)
 _LISTS = {"module", "kind", "gate", "layer", "extends", "drop"}
 
 
@@ -26,9 +36,13 @@ def json_schema() -> dict[str, Any]:
         "description": "What is written there.",
         "oneOf": [_recipe(cls) for cls in recipes().values()],
     }
+    rule["allOf"] = list(_CONTRADICTIONS)
+    allowed = _object(Allow)
+    allowed["properties"]["code"]["enum"] = sorted(CODES)
+    allowed["properties"]["reason"]["pattern"] = r"\S"
     schema = _object(Head)
     schema["properties"]["rules"] = {"type": "array", "minItems": 1, "items": rule}
-    schema["properties"]["allow"] = {"type": "array", "items": _object(Allow)}
+    schema["properties"]["allow"] = {"type": "array", "items": allowed}
     return {
         "$schema": DIALECT,
         "title": "rnninit-hooks rule file",

@@ -200,6 +200,13 @@ def test_what_is_no_real_number_cannot_be_written():
     assert [f.code for f in found] == ["RNN113"]
 
 
+@pytest.mark.parametrize(("thing", "words"), [(nn.LSTM, "the class LSTM; call it first"), (3, "found int"), ("x", "found str")])
+def test_what_is_no_model_is_refused_by_every_verb(thing, words):
+    for verb in (ri.plan, ri.apply, ri.check, ri.attach, lambda model, _: ri.inspect(model)):
+        with pytest.raises(TypeError, match=words):
+            verb(thing, "lstm-classic")
+
+
 def test_a_slow_pattern_is_a_finding_and_no_hang(monkeypatch):
     from rnninit_hooks.rules.patterns import PatternTimeout
 

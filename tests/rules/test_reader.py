@@ -148,3 +148,25 @@ def test_a_mutated_good_file_gives_a_policy_or_a_clean_error(edits):
 @given(st.text(alphabet=st.sampled_from("".join(PIECES) + "abz019_-"), max_size=120))
 def test_any_yaml_like_text_gives_a_policy_or_a_clean_error(text):
     assert judged(text.encode())
+
+
+def test_a_file_without_end_is_not_read_to_its_end(tmp_path):
+    endless = Path("/dev/zero")
+    if not endless.exists():
+        endless = tmp_path / "large.yaml"
+        endless.write_bytes(b"#" * 3_000_000)
+    with pytest.raises(ri.RuleFileError) as caught:
+        ri.load(endless)
+    assert [finding.code for finding in caught.value.findings] == ["RNN018"]
+
+
+def test_a_large_but_allowed_file_is_read():
+    rules = "".join(f"  - {GOOD.replace('id: a', f'id: r{index}')}\n" for index in range(400))
+    assert len(ri.loads("version: 1\nrules:\n" + rules + "# " + "x" * 900_000).rules) == 400
+
+
+def test_nesting_and_number_of_values_are_bounded():
+    assert not read("[" * 33 + "]" * 33, "x").problems
+    assert [problem.code for problem in read("[" * 34 + "]" * 34, "x").problems] == ["RNN018"]
+    assert not read("[" + "a," * 99_990 + "]", "x").problems
+    assert [problem.code for problem in read("[" + "a," * 100_001 + "]", "x").problems] == ["RNN018"]
