@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
-from rnninit_hooks.writers import Door, door_of, hidden_names
+from rnninit_hooks.doors import Door
+from rnninit_hooks.writers import door_of, hidden_names
 
 _ALWAYS_WRAPPED = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 _WRAPPERS = frozenset({

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from rnninit_hooks.anatomy import Member
 from rnninit_hooks.announcing import announce
-from rnninit_hooks.composition import Composed, Progress, compose, digest, fresh_copy, not_finite
+from rnninit_hooks.composition import Composed, Progress, compose, digest, not_finite
+from rnninit_hooks.doors import put
 from rnninit_hooks.errors import PolicyError, WriteError
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.planning import Plan, plan
 from rnninit_hooks.rows import Report, Row
-from rnninit_hooks.writers import put
 
 if TYPE_CHECKING:
     from rnninit_hooks.rules.models import Policy
@@ -106,21 +106,8 @@ def _write(one: Composed) -> None:
             member.door.write(member.owner, member.local, one.value)
         except (RuntimeError, ValueError, NotImplementedError) as error:
             raise WriteError([_untaken(one, f"could not be written: {error}")]) from error
-        if reason := _difference(one):
+        if reason := member.door.difference(member.owner, member.local, one.value):
             raise WriteError([_untaken(one, reason)])
-
-
-def _difference(one: Composed) -> str | None:
-    """Why what a parameter now holds is not what was written, or None. Plain parameters must agree bit for bit."""
-    found = fresh_copy(one.member)
-    if one.member.door.kind == "plain":
-        return None if torch.equal(found, one.value) else "holds something else than what was written"
-    scale = one.value.abs().max().item() or 1.0
-    gap = (found.double() - one.value.double()).abs().max().item()
-    tolerance = 64 * torch.finfo(one.member.dtype).eps * scale
-    if gap <= tolerance:
-        return None
-    return f"reads back with a difference of {gap:.3g}: what {one.member.door.kind} allows is not what the recipe asks for"
 
 
 def _untaken(one: Composed, reason: str) -> Finding:

@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
@@ -90,6 +91,7 @@ def _compose_group(
     values: dict[tuple[int, ...], Tensor] = {}
     members: dict[tuple[int, ...], Member] = {}
     users: dict[tuple[int, ...], list[Unit]] = defaultdict(list)
+    covered = _covered(group)
     for unit in group:
         for piece, part in unit.contributions(draw(unit, seed)):
             if not open_to(piece.member):
@@ -97,11 +99,28 @@ def _compose_group(
             key = piece.member.key
             members.setdefault(key, piece.member)
             if key not in values:
-                values[key] = fresh_copy(piece.member)
+                values[key] = empty(piece.member) if key in covered else fresh_copy(piece.member)
             _lay(values[key], piece, unit.slots[0], cast(part, born(piece.member)))
             users[key].append(unit)
     for key, value in values.items():
         yield Composed(members[key], value, tuple(users[key]))
+
+
+def _covered(group: list[Unit]) -> set[tuple[int, ...]]:
+    """Parameters of which every element is drawn, so that what they hold need not be asked for, nor other ranks."""
+    counts: dict[tuple[int, ...], int] = defaultdict(int)
+    sizes: dict[tuple[int, ...], int] = {}
+    for unit in group:
+        for slot in unit.slots:
+            for piece in slot.pieces if unit.only is None else (unit.only,):
+                counts[piece.member.key] += 0 if slot.padding is not None else prod(piece.shape)
+                sizes[piece.member.key] = prod(piece.member.shape or ())
+    return {key for key, size in sizes.items() if counts[key] == size}
+
+
+def empty(member: Member) -> Tensor:
+    """Memory for a whole parameter on the CPU, holding nothing yet."""
+    return torch.empty(member.shape or (), dtype=member.dtype, device="cpu")
 
 
 def fresh_copy(member: Member) -> Tensor:

@@ -157,7 +157,9 @@ def _unwritable(decisions: Iterable[Decision]) -> Iterator[Finding]:
         if rule is None or isinstance(rule.init, Keep):
             continue
         for piece in slot.pieces:
-            if not piece.member.dtype.is_floating_point:
+            if piece.member.door.kind == "partitioned":
+                yield _no_way(rule, slot, "is partitioned by DeepSpeed: apply inside deepspeed.zero.GatheredParameters")
+            elif not piece.member.dtype.is_floating_point:
                 yield _no_way(rule, slot, f"is {piece.member.dtype}, and recipes give real numbers")
             elif not piece.member.trainable:
                 yield _frozen(rule, slot, piece.member)

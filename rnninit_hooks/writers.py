@@ -7,8 +7,7 @@ that an older weight norm recomputes. So values go in whole, through the door th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,43 +16,23 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-
-def put(target: Tensor, value: Tensor) -> None:
-    """Copy in place; a tensor born under inference mode may be written only under it."""
-    with torch.inference_mode() if target.is_inference() else nullcontext():
-        target.copy_(value)
+from rnninit_hooks.doors import Door, put
+from rnninit_hooks.sharded import ShardedDoor, is_sharded
 
 
-@dataclass(frozen=True)
-class Door:
-    """A plain parameter: copied in place, so that identity, dtype, device and aliasing stay."""
+class CloseDoor(Door):
+    """A door behind which the value is computed anew, so that it comes back up to rounding."""
 
-    kind: str = "plain"
-
-    def stored(self, owner: nn.Module, local: str) -> list[Tensor]:
-        """The tensors that really hold the value."""
-        found = owner._parameters[local]
-        assert found is not None  # logical_names lists no empty parameter
-        return [found]
-
-    def everything(self, owner: nn.Module, local: str) -> list[Tensor]:
-        """All that a write may change, to be put back when it fails."""
-        return self.stored(owner, local)
-
-    def shape(self, owner: nn.Module, local: str) -> tuple[int, ...]:
-        """The shape of the logical value."""
-        return tuple(self.stored(owner, local)[0].shape)
-
-    def read(self, owner: nn.Module, local: str) -> Tensor:
-        """The logical value, detached."""
-        return self.stored(owner, local)[0].detach()
-
-    def write(self, owner: nn.Module, local: str, value: Tensor) -> None:
-        """Put a whole logical value in."""
-        put(self.stored(owner, local)[0], value)
+    def difference(self, owner: nn.Module, local: str, value: Tensor) -> str | None:
+        """How far what is read is from what was written, where that is more than rounding."""
+        found, scale = self.read(owner, local).to("cpu").double(), value.abs().max().item() or 1.0
+        gap = (found - value.double()).abs().max().item()
+        if gap <= 64 * torch.finfo(value.dtype).eps * scale:
+            return None
+        return f"reads back with a difference of {gap:.3g}: what {self.kind} allows is not what the recipe asks for"
 
 
-class ParametrizedDoor(Door):
+class ParametrizedDoor(CloseDoor):
     """A parametrized weight: assigned whole, which goes through `right_inverse`."""
 
     def stored(self, owner: nn.Module, local: str) -> list[Tensor]:
@@ -80,7 +59,7 @@ class ParametrizedDoor(Door):
         setattr(owner, local, value.to(device=like.device, dtype=like.dtype))
 
 
-class WeightNormDoor(Door):
+class WeightNormDoor(CloseDoor):
     """A weight under the older `torch.nn.utils.weight_norm`: written as direction and norm."""
 
     def _hook(self, owner: nn.Module, local: str) -> WeightNorm:
@@ -106,7 +85,7 @@ class WeightNormDoor(Door):
             setattr(owner, local, self._hook(owner, local).compute_weight(owner))
 
 
-class PrunedDoor(Door):
+class PrunedDoor(CloseDoor):
     """A pruned weight: the value goes to `_orig`; what the mask cuts stays cut."""
 
     def stored(self, owner: nn.Module, local: str) -> list[Tensor]:
@@ -119,7 +98,7 @@ class PrunedDoor(Door):
         return self.stored(owner, local)[0].detach() * mask
 
 
-class RawDoor(Door):
+class RawDoor(CloseDoor):
     """A weight that a weight-drop keeps as `_raw` and computes anew in every forward."""
 
     def stored(self, owner: nn.Module, local: str) -> list[Tensor]:
@@ -127,7 +106,7 @@ class RawDoor(Door):
         return [owner._parameters[f"{local}_raw"]]  # type: ignore[list-item]
 
 
-class SpectralDoor(Door):
+class SpectralDoor(CloseDoor):
     """A weight under the older `torch.nn.utils.spectral_norm`: stored as `_orig`, read divided by its norm."""
 
     def stored(self, owner: nn.Module, local: str) -> list[Tensor]:
@@ -200,4 +179,11 @@ def door_of(module: nn.Module, local: str) -> Door:
         return SpectralDoor("spectral_norm")
     if local not in module._parameters and _dropped(module, f"{local}_raw") and f"{local}_raw" in module._parameters:
         return RawDoor("weight_drop")
-    return Door()
+    if is_sharded(module._parameters.get(local)):
+        return ShardedDoor("sharded")
+    return Door("partitioned" if _partitioned(module._parameters.get(local)) else "plain")
+
+
+def _partitioned(parameter: Tensor | None) -> bool:
+    """True for the empty placeholder that DeepSpeed ZeRO-3 leaves outside of `GatheredParameters`."""
+    return parameter is not None and hasattr(parameter, "ds_id") and parameter.numel() == 0

@@ -125,13 +125,16 @@ def _same(model: nn.Module, policy: Policy) -> Journal | None:
                 "another policy is pending on this model; call rnninit_hooks.materialize(model) to settle it, or "
                 "remove() of its handle to take it back, before attaching a new one"
             )
-    whole = len(found) == 1 and ledger_covers(model, next(iter(found.values())))
+    whole = len(found) == 1 and ledger_covers(model)
     return next(iter(found.values())) if whole else None
 
 
-def ledger_covers(model: nn.Module, journal: Journal) -> bool:
-    """True when a journal was begun at this very root, so that its names are this model's names."""
-    return all(ledger.path == organ.path for organ in organs(model) if (ledger := ledger_of(organ.module)))
+def ledger_covers(model: nn.Module) -> bool:
+    """True when what is pending was attached at this very root, so that its names are this model's names."""
+    paths: dict[nn.Module, set[str]] = defaultdict(set)
+    for organ in organs(model):
+        paths[organ.module].add(organ.path)
+    return all(ledger.path in paths[module] for module, ledger in pending(model))
 
 
 def _install(model: nn.Module, decided: Plan, journal: Journal) -> None:

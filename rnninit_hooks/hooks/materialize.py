@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from rnninit_hooks.doors import put
 from rnninit_hooks.errors import PendingInit
 from rnninit_hooks.hooks.flush import LOCK, flush
 from rnninit_hooks.hooks.ledger import ledger_of
 from rnninit_hooks.hooks.snapshots import snapshot
-from rnninit_hooks.writers import put
 
 
 def materialize(model: nn.Module, device: torch.device | str | None = None) -> nn.Module:

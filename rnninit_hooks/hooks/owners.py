@@ -104,12 +104,12 @@ def _state(member: Member, ledger: Ledger, at_rest: bool) -> Status:
 
 
 def _refuse_reshaped(member: Member, ledger: Ledger) -> None:
-    """A parametrization that came or went moved the values, so that nobody can tell whether somebody else did too."""
+    """A parametrization or sharding that came or went moved the values, so that nobody can tell whether somebody else did too."""
     before, now = ledger.doors.get(member.local, member.door.kind), member.door.kind
     if before != now:
         raise PendingInit(
             f"{member.name} was {before} when the policy was attached and is {now} now, so its values moved and cannot be "
-            f"told from somebody's own; {REMEDY}, before the parametrization. From here: remove() the handle, then "
+            f"told from somebody's own; {REMEDY} before that. From here: remove() the handle, then "
             "rnninit_hooks.apply(model, policy) if the policy should win"
         )
 

@@ -193,6 +193,14 @@ def test_writing_a_frozen_parameter_is_a_warning():
     assert not model.weight.requires_grad
 
 
+def test_a_placeholder_of_deepspeed_is_refused_with_the_way_out():
+    model = nn.Linear(2, 2)
+    model.weight = nn.Parameter(torch.empty(0))
+    model.weight.ds_id = 0
+    (finding,) = ri.plan(model, policy("{id: a, match: {parameter: weight}, init: {kind: zeros}}")).findings
+    assert finding.code == "RNN113" and "GatheredParameters" in finding.message
+
+
 def test_what_is_no_real_number_cannot_be_written():
     model = nn.Module()
     model.index = nn.Parameter(torch.zeros(3, dtype=torch.int64), requires_grad=False)

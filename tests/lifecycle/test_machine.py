@@ -27,6 +27,10 @@ from tests.lifecycle.table import bits, differing, traces
 GATED = (nn.RNNBase, nn.RNNCellBase)
 
 
+KINDS = ("input", "recurrent", "projection", "bias")
+EVERY_SLOT = tuple(ri.Rule(id=f"all-{k}", match=ri.Match(kind=k), init=ri.Uniform(low=-0.5, high=0.5)) for k in KINDS)
+
+
 class Body(nn.Module):
     """Random gated modules, all of them run by one forward."""
 
@@ -82,6 +86,7 @@ class Lifecycle(RuleBasedStateMachine):
         if ledgers.any_live():  # of an example that failed
             gc.collect()
         watch._stop()
+        policy = policy.model_copy(update={"rules": (*EVERY_SLOT, *policy.rules)})
         self.policy, self.model = policy, Body(inner)
         self.twin = copy.deepcopy(self.model)
         self.stream = torch.get_rng_state()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rnninit_hooks as ri
-from rnninit_hooks.rules.document import read, scalar
+from rnninit_hooks.rules.document import LARGEST, raw_bytes, read, scalar
 from tests.rules.table import BROKEN, GOOD
 
 
@@ -170,3 +170,18 @@ def test_nesting_and_number_of_values_are_bounded():
     assert [problem.code for problem in read("[" * 34 + "]" * 34, "x").problems] == ["RNN018"]
     assert not read("[" + "a," * 99_990 + "]", "x").problems
     assert [problem.code for problem in read("[" + "a," * 100_001 + "]", "x").problems] == ["RNN018"]
+
+
+def test_only_as_much_is_read_as_a_rule_file_may_have(tmp_path):
+    large = tmp_path / "large.yaml"
+    large.write_bytes(b"#" * (LARGEST + 5000))
+    assert len(raw_bytes(large)) == LARGEST + 1
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n", "\u2028"])
+def test_the_line_shown_is_the_line_meant_whatever_ends_it(end):
+    with pytest.raises(ri.RuleFileError) as caught:
+        ri.loads("\ufeff" + end.join(["versions: 1", "seed: x", "rules:", f"  - {GOOD}", ""]))
+    shown = {finding.code: finding.excerpt.splitlines() for finding in caught.value.findings}
+    assert shown["RNN006"] == ["    versions: 1", "    ^"]
+    assert shown["RNN008"] == ["    seed: x", "          ^"]
