@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rnninit_hooks.address import Address as Address
     from rnninit_hooks.applying import apply as apply
     from rnninit_hooks.checking import check as check
+    from rnninit_hooks.comparing import compare as compare
     from rnninit_hooks.errors import (
         AddressError as AddressError,
     )
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     )
     from rnninit_hooks.errors import (
         PolicyError as PolicyError,
+    )
+    from rnninit_hooks.errors import (
+        RecordError as RecordError,
     )
     from rnninit_hooks.errors import (
         RegistrationError as RegistrationError,
@@ -114,6 +118,7 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.scaled import (
         XavierUniform as XavierUniform,
     )
+    from rnninit_hooks.record import Record as Record
     from rnninit_hooks.rows import FactTable as FactTable
     from rnninit_hooks.rows import Report as Report
     from rnninit_hooks.rows import Row as Row
@@ -129,7 +134,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "rnninit_hooks.errors": (
-        "AddressError", "PendingInit", "PolicyError", "RegistrationError", "RnnInitError", "RnnInitWarning",
+        "AddressError", "PendingInit", "PolicyError", "RecordError", "RegistrationError", "RnnInitError", "RnnInitWarning",
         "RuleFileError", "WriteError",
     ),
     "rnninit_hooks.findings": ("CODES", "Code", "Finding", "Place"),
@@ -152,6 +157,8 @@ _HOMES = {
     "rnninit_hooks.applying": ("apply",),
     "rnninit_hooks.checking": ("check",),
     "rnninit_hooks.inspection": ("inspect",),
+    "rnninit_hooks.comparing": ("compare",),
+    "rnninit_hooks.record": ("Record",),
     "rnninit_hooks.hooks": ("Handle", "attach", "enforced", "initialized", "materialize"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from rnninit_hooks.anatomy import Member
 from rnninit_hooks.announcing import announce
-from rnninit_hooks.composition import Composed, Progress, compose, digest, not_finite
+from rnninit_hooks.composition import Composed, Progress, compose, not_finite, written_facts
 from rnninit_hooks.doors import put
 from rnninit_hooks.errors import PolicyError, WriteError
 from rnninit_hooks.findings import Finding
+from rnninit_hooks.marks import marked
 from rnninit_hooks.planning import Plan, plan
 from rnninit_hooks.rows import Report, Row
 
@@ -28,8 +29,9 @@ def apply(model: nn.Module, policy: Policy | str | Path, *, progress: Progress |
 
     Raises `PolicyError` before the first write when the plan has errors, and `WriteError` when a write did not take;
     in both cases the model is as it was. Warnings are issued as `RnnInitWarning` and stand in the report. Identity,
-    dtype, device and `requires_grad` of every parameter stay; the global random stream is not touched. `progress` is
-    called with (units done, units in all, address).
+    dtype, device and `requires_grad` of every parameter stay; the global random stream is not touched. Parameters that
+    transformers marked as loaded, or mamba as not to be touched, are kept, with a warning. `progress` is called with
+    (units done, units in all, address).
 
     >>> import torch, rnninit_hooks as ri
     >>> lstm = torch.nn.LSTM(3, 4, num_layers=2)
@@ -37,7 +39,11 @@ def apply(model: nn.Module, policy: Policy | str | Path, *, progress: Progress |
     >>> report.ok, (lstm.bias_ih_l1 + lstm.bias_hh_l1)[4:8].tolist()
     (True, [1.0, 1.0, 1.0, 1.0])
     """
-    return apply_plan(plan(model, policy), progress=progress)
+    return apply_plan(plan(model, policy), progress=progress, open_to=_unmarked)
+
+
+def _unmarked(member: Member) -> bool:
+    return marked(member) is None
 
 
 def apply_plan(
@@ -47,8 +53,22 @@ def apply_plan(
     refuse(decided)
     composed = composed_values(decided, progress, open_to)
     write_all(composed)
-    announce(decided.findings, stacklevel=4)
-    return report_of(decided, composed)
+    kept = tuple(_kept(decided))
+    announce((*decided.findings, *kept), stacklevel=4)
+    report = report_of(decided, composed)
+    return replace(report, findings=(*report.findings, *kept))
+
+
+def _kept(decided: Plan) -> Iterable[Finding]:
+    """What another library marked as loaded, or as not to be touched, and a rule decides all the same."""
+    for unit in decided.units:
+        mark = marked(unit.slots[0].member)
+        if mark:
+            yield Finding(
+                "RNN115", f"another library marked it ({mark}): kept, rule {unit.rule.id!r} not applied", level="warning",
+                address=unit.block.address, rule=unit.rule.id, place=unit.rule.origin,
+                fix="let no rule match it; to initialise it all the same, delete the mark from the parameter",
+            )  # fmt: skip
 
 
 def refuse(decided: Plan) -> None:
@@ -128,6 +148,5 @@ def report_of(decided: Plan, composed: Iterable[Composed]) -> Report:
 def _written(row: Row, decided: Plan, values: dict[tuple[int, ...], Tensor]) -> Row:
     if row.status != "write":
         return row
-    pieces = [piece for piece in decided.slot(row.address).pieces if piece.member.key in values]
-    bits = "+".join(digest(piece.view(values[piece.member.key])) for piece in pieces)
-    return replace(row, status="written", digest=bits) if pieces else replace(row, status="loaded")
+    facts = written_facts(decided.slot(row.address), values)
+    return replace(row, status="written", **facts) if facts else replace(row, status="loaded")

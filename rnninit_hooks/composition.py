@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -145,6 +146,24 @@ def not_finite(composed: Composed) -> Finding | None:
         "RNN205", f"rule {rule.id!r} would write nan or inf into {composed.member.dtype}", address=composed.member.name,
         rule=rule.id, place=rule.origin, expected="finite numbers", fix="lower the value, or use a wider dtype",
     )  # fmt: skip
+
+
+def statistics(value: Tensor) -> dict[str, float]:
+    """Mean, std, min and max; nothing for an empty block."""
+    if value.numel() == 0:
+        return {}
+    wide = value.detach().to(device="cpu", dtype=torch.float64)
+    facts = {"mean": wide.mean(), "std": wide.std(correction=0), "min": wide.min(), "max": wide.max()}
+    return {name: number.item() for name, number in facts.items()}
+
+
+def written_facts(slot: Slot, values: Mapping[tuple[int, ...], Tensor]) -> dict[str, Any]:
+    """Digest and statistics of what was written into a slot; nothing when none of its pieces was."""
+    parts = [(piece.sign, piece.view(values[piece.member.key])) for piece in slot.pieces if piece.member.key in values]
+    if not parts:
+        return {}
+    total = torch.stack([sign * view.double() for sign, view in parts]).sum(0)
+    return {"digest": "+".join(digest(view) for _, view in parts), "stats": statistics(total)}
 
 
 def digest(value: Tensor) -> str:

@@ -64,5 +64,9 @@ class RegistrationError(RnnInitError, ValueError):
     """A recipe or a layout was registered with contradicting facts."""
 
 
+class RecordError(RnnInitError, ValueError):
+    """A record cannot be made, written or read."""
+
+
 class AddressError(RnnInitError, ValueError):
     """A text is no slot address."""

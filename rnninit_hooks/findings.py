@@ -121,4 +121,6 @@ CODES: dict[str, Code] = _table(
     ("RNN203", "stacked-not-per-gate", "error", "the recipe holds for the fused matrix, not for each gate"),
     ("RNN204", "layers-or-directions-differ", "error", "one rule holds in some layers or directions only"),
     ("RNN205", "not-finite", "error", "a slot holds nan or inf"),
+    ("RNN206", "record-differs", "error", "a slot holds other bits than a record says were written"),
+    ("RNN207", "record-does-not-fit", "error", "a slot stands in the record or in the model only"),
 )

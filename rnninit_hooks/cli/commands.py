@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,7 +11,7 @@ from rnninit_hooks.cli.failures import CannotJudge
 from rnninit_hooks.cli.progress import progress_bar
 from rnninit_hooks.cli.targets import arguments, build, importable
 from rnninit_hooks.cli.verdicts import Judged, Written, deliver
-from rnninit_hooks.errors import PolicyError, RnnInitWarning
+from rnninit_hooks.errors import PolicyError, RecordError, RnnInitWarning
 from rnninit_hooks.rows import FactTable, Report
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from rnninit_hooks.cli.settings import Settings, TargetName
+    from rnninit_hooks.record import Record
     from rnninit_hooks.rules.models import Policy
 
 T = TypeVar("T")
@@ -42,6 +43,26 @@ class Job:
         policy = resolve(self.settings.required_rules())
         seed = self.options.seed
         return policy if seed is None else policy.model_copy(update={"seed": seed})
+
+    @cached_property
+    def record(self) -> Record | None:
+        """The record that a check compares with."""
+        path = getattr(self.options, "against", None)
+        if path is None:
+            return None
+        from rnninit_hooks.record import Record
+
+        try:
+            return Record.load(path)
+        except RecordError as error:
+            raise CannotJudge("--against", str(error), fix="name a file that `rnninit apply --record` wrote") from error
+
+    @property
+    def seed(self) -> int:
+        """The seed under which a target is built: the one asked for, the record's, or the rules'."""
+        if self.options.seed is not None or self.options.command == "inspect":
+            return self.options.seed or 0
+        return self.policy.seed if self.settings.rules or self.record is None else self.record.seed
 
     @property
     def targets(self) -> tuple[TargetName, ...]:
@@ -65,10 +86,9 @@ class Job:
 
     def on(self, target: TargetName, verb: Callable[[nn.Module], T]) -> T:
         """What a verb says of one target. Findings stand in the report, so they are no warnings on stderr too."""
-        seed = self.options.seed if self.options.command == "inspect" else self.policy.seed
         with importable(target), warnings.catch_warnings():
             warnings.simplefilter("ignore", RnnInitWarning)
-            return verb(build(target, arguments(self.options.arg), seed=seed or 0))
+            return verb(build(target, arguments(self.options.arg), seed=self.seed))
 
 
 def plan_command(job: Job) -> int:
@@ -81,20 +101,33 @@ def plan_command(job: Job) -> int:
 
 def check_command(job: Job) -> int:
     """`rnninit check`."""
-    policy, weights = job.policy, job.options.weights
+    weights, record = job.options.weights, job.record
+    policy = job.policy if record is None or job.settings.rules else None
     from rnninit_hooks.checking import check  # after the rules: it wakes torch
+    from rnninit_hooks.comparing import compare
 
-    if weights:
-        job.only_target("because --weights belong to one model")
+    if weights or record:
+        job.only_target("because --weights and --against belong to one model")
 
     def judged(model: nn.Module) -> Report:
         if weights:
             from rnninit_hooks.cli.weights import load
 
             load(model, weights)
-        return check(model, policy)
+        compared = compare(model, record) if record else None
+        obeyed = check(model, policy) if policy else None
+        return _both(obeyed, compared)
 
     return _deliver(job, job.each(judged))
+
+
+def _both(obeyed: Report | None, compared: Report | None) -> Report:
+    """One report of what was asked for: laws, recorded bits, or both."""
+    if obeyed is None or compared is None:
+        report = obeyed or compared
+        assert report is not None  # check without --against needs rules
+        return report
+    return replace(obeyed, findings=(*obeyed.findings, *compared.findings))
 
 
 def inspect_command(job: Job) -> int:
@@ -115,7 +148,18 @@ def apply_command(job: Job) -> int:
     target = job.only_target("because --output is one file")
     policy = job.policy
     report, written = job.on(target, lambda model: _applied(model, policy, path, target.spec))
+    if job.options.record and written.tensors is not None:
+        _save_record(report, job.options.record)
     return deliver(Judged("apply", ((target.spec, report),), written), job.settings.format)
+
+
+def _save_record(report: Report, path: str) -> None:
+    from rnninit_hooks.record import Record
+
+    try:
+        Record.of(report).save(path)
+    except RecordError as error:
+        raise CannotJudge("--record", str(error), fix="name a file in a folder that exists") from error
 
 
 def _applied(model: nn.Module, policy: Policy, path: Path, spec: str) -> tuple[Report, Written]:

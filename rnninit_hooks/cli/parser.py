@@ -77,10 +77,12 @@ def _model_command(commands: argparse._SubParsersAction[Parser], name: str, text
         one.add_argument("--rules", metavar="F", help="a rule file, or the name of a preset")
     if name == "apply":
         one.add_argument("-o", "--output", required=True, metavar="FILE", help="the .safetensors file to write")
+        one.add_argument("--record", metavar="FILE", help="also write what was written, slot by slot, as JSON")
         one.add_argument("--force", action="store_true", help="overwrite an existing file")
     else:
         one.add_argument("-o", "--output", metavar="FILE", help="write the report there instead of to stdout")
     if name == "check":
+        one.add_argument("--against", metavar="RECORD", help="compare bits with a record; without --rules that alone")
         one.add_argument("--weights", metavar="FILE", help="a .safetensors file to load into the model first")
 
 

@@ -19,8 +19,8 @@ from rnninit_hooks.errors import PendingInit, PolicyError
 from rnninit_hooks.hooks import loads, removal, scripting, watch
 from rnninit_hooks.hooks.flush import LOCK
 from rnninit_hooks.hooks.ledger import Journal, Ledger, ledger_of, pending, put
-from rnninit_hooks.hooks.marks import marked
 from rnninit_hooks.hooks.snapshots import snapshot
+from rnninit_hooks.marks import marked
 from rnninit_hooks.planning import Plan, plan
 from rnninit_hooks.recipes.fills import Keep
 from rnninit_hooks.rows import Report, Row

@@ -21,8 +21,8 @@ from rnninit_hooks.hooks import removal
 from rnninit_hooks.hooks.attach import attach
 from rnninit_hooks.hooks.flush import LOCK
 from rnninit_hooks.hooks.loads import brings
-from rnninit_hooks.hooks.marks import marked
 from rnninit_hooks.hooks.surroundings import faked, hostile
+from rnninit_hooks.marks import marked
 from rnninit_hooks.planning import plan
 from rnninit_hooks.rows import Report
 from rnninit_hooks.rules.load import resolve

@@ -12,7 +12,7 @@ from torch import nn
 from rnninit_hooks.anatomy import Member
 from rnninit_hooks.announcing import announce
 from rnninit_hooks.applying import write_all
-from rnninit_hooks.composition import Composed, compose, digest, not_finite
+from rnninit_hooks.composition import Composed, compose, not_finite, written_facts
 from rnninit_hooks.errors import PendingInit, PolicyError
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.hooks.ledger import Journal, pending
@@ -111,8 +111,8 @@ def _record(owner: Owner, composed: Iterable[Composed]) -> None:
     values = {one.member.key: one.value for one in composed}
     for slot in (decision.slot for decision in owner.decisions):
         state = owner.state(slot)
-        bits = [digest(piece.view(values[piece.member.key])) for piece in slot.pieces if piece.member.key in values]
-        owner.ledger.journal.settle(slot.address, state, digest="+".join(bits) or None if state == "written" else None)
+        facts = written_facts(slot, values) if state == "written" else {}
+        owner.ledger.journal.settle(slot.address, state, **facts)
 
 
 def _touched(owners: Iterable[Owner]) -> Iterator[Finding]:

@@ -12,8 +12,8 @@ from rnninit_hooks.decisions import Decision, decide
 from rnninit_hooks.errors import PendingInit
 from rnninit_hooks.hooks.ledger import Ledger
 from rnninit_hooks.hooks.loads import claims
-from rnninit_hooks.hooks.marks import marked
 from rnninit_hooks.hooks.snapshots import Snapshot, touched
+from rnninit_hooks.marks import marked
 from rnninit_hooks.planning import row_of
 from rnninit_hooks.recipes.fills import Keep
 from rnninit_hooks.rows import Status
@@ -104,7 +104,7 @@ def _state(member: Member, ledger: Ledger, at_rest: bool) -> Status:
 
 
 def _refuse_reshaped(member: Member, ledger: Ledger) -> None:
-    """A parametrization or sharding that came or went moved the values, so that nobody can tell whether somebody else did too."""
+    """A parametrization or sharding that came or went moved the values: nobody can tell whether somebody else did too."""
     before, now = ledger.doors.get(member.local, member.door.kind), member.door.kind
     if before != now:
         raise PendingInit(
