@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 from importlib.metadata import distribution
 
 import pytest
@@ -143,3 +145,9 @@ def test_transformers_initialises_a_fresh_run_before_its_first_step_and_leaves_a
     trainer(again, 2, idle).train(resume_from_checkpoint=True)
     assert idle.report is None
     assert all(torch.equal(again.first[name], value) for name, value in trained.items())
+
+
+@pytest.mark.parametrize("name", ["lightning", "transformers"])
+def test_the_examples_of_the_callbacks_run(name):
+    result = doctest.testmod(importlib.import_module(f"rnninit_hooks.integrations.{name}"))
+    assert result.attempted and not result.failed
