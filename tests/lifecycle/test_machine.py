@@ -219,7 +219,7 @@ def test_any_sequence_ends_where_an_immediate_initialisation_does():
 
 @pytest.mark.slow
 def test_thousands_of_sequences_end_where_an_immediate_initialisation_does():
-    run(examples=3000, steps=25)
+    run(examples=2500, steps=12)
 
 
 BREAKS = {
