@@ -98,6 +98,8 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.iid import (
         Uniform as Uniform,
     )
+    from rnninit_hooks.recipes.memory import Retention as Retention
+    from rnninit_hooks.recipes.memory import Timescale as Timescale
     from rnninit_hooks.recipes.orthogonal import Orthogonal as Orthogonal
     from rnninit_hooks.recipes.registry import recipe as recipe
     from rnninit_hooks.recipes.scaled import (
@@ -149,6 +151,7 @@ _HOMES = {
     "rnninit_hooks.recipes.scaled": (
         "KaimingNormal", "KaimingUniform", "LecunNormal", "LecunUniform", "XavierNormal", "XavierUniform",
     ),
+    "rnninit_hooks.recipes.memory": ("Retention", "Timescale"),
     "rnninit_hooks.recipes.orthogonal": ("Orthogonal",),
     "rnninit_hooks.layouts.model": ("Layout", "Part"),
     "rnninit_hooks.layouts.registry": ("register_layout",),

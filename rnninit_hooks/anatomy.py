@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from rnninit_hooks.doors import Door
+from rnninit_hooks.layouts.registry import layout_of
 from rnninit_hooks.writers import door_of, hidden_names
 
 _ALWAYS_WRAPPED = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
@@ -22,12 +23,18 @@ _WRAPPERS = frozenset({
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """One parameter as its owner knows it. `name` is canonical, `local` the name in `owner`, `key` its identity."""
+    """One parameter as a module knows it. `name` is canonical, `key` its identity.
+
+    `leaf` is the name in `owner`, the module that really has it. `local` is the name in `holder`, the module whose layout
+    speaks of it: another one only where a layout reaches into children, as in `input_map.weight`.
+    """
 
     name: str
     local: str
     path: str
+    holder: nn.Module
     owner: nn.Module
+    leaf: str
     door: Door
     shape: tuple[int, ...] | None
     dtype: torch.dtype
@@ -42,7 +49,7 @@ class Member:
 
     def read(self) -> Tensor:
         """The logical value that `forward` uses, detached."""
-        return self.door.read(self.owner, self.local)
+        return self.door.read(self.owner, self.leaf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,24 +74,46 @@ def is_wrapper_child(owner: nn.Module, name: str) -> bool:
 
 
 def organs(model: nn.Module) -> Iterator[Organ]:
-    """Every module of a model, once per name under which it can be reached, parents first."""
-    yield from _walk(model, "", ())
+    """Every module of a model, once per name under which it can be reached, parents first.
+
+    What a layout claims of a module's children stands with that module and no more with the children.
+    """
+    yield from _walk(model, "", (), frozenset())
 
 
-def _walk(module: nn.Module, path: str, above: tuple[int, ...]) -> Iterator[Organ]:
+def _walk(module: nn.Module, path: str, above: tuple[int, ...], claimed: frozenset[str]) -> Iterator[Organ]:
     if id(module) in above:
         return
-    yield organ(module, path)
-    for name, child in module._modules.items():
-        if child is None or (name == "parametrizations" and parametrize.is_parametrized(module)):
-            continue
+    body = organ(module, path, claimed)
+    yield body
+    claimed = claimed | {member.name for member in body.members}
+    for name, child in _children(module):
         child_path = path if is_wrapper_child(module, name) else join(path, name)
-        yield from _walk(child, child_path, (*above, id(module)))
+        yield from _walk(child, child_path, (*above, id(module)), claimed)
 
 
-def organ(module: nn.Module, path: str) -> Organ:
-    """One module alone, under a given path."""
-    return Organ(path, module, tuple(_member(module, path, local) for local in logical_names(module)))
+def _children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for name, child in module._modules.items():
+        if child is not None and not (name == "parametrizations" and parametrize.is_parametrized(module)):
+            yield name, child
+
+
+def organ(module: nn.Module, path: str, claimed: frozenset[str] = frozenset()) -> Organ:
+    """One module alone, under a given path, with what its layout claims of its children."""
+    own = [(module, local, local) for local in logical_names(module)]
+    found = [*own, *_claims(module)]
+    members = (_member(module, owner, path, local, leaf) for owner, local, leaf in found if join(path, local) not in claimed)
+    return Organ(path, module, tuple(members))
+
+
+def _claims(module: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
+    layout = layout_of(type(module))
+    if layout is None or not layout.deep:
+        return
+    for name, child in module.named_modules():
+        for leaf in logical_names(child) if name else ():
+            if any(part.match(join(name, leaf)) for part in layout.parts):
+                yield child, join(name, leaf), leaf
 
 
 def logical_names(module: nn.Module) -> list[str]:
@@ -94,14 +123,14 @@ def logical_names(module: nn.Module) -> list[str]:
     return list(dict.fromkeys([*names, *hidden.values()]))
 
 
-def _member(module: nn.Module, path: str, local: str) -> Member:
-    door = door_of(module, local)
-    stored = door.stored(module, local)
+def _member(holder: nn.Module, owner: nn.Module, path: str, local: str, leaf: str) -> Member:
+    door = door_of(owner, leaf)
+    stored = door.stored(owner, leaf)
     first = stored[0]
     return Member(
-        name=join(path, local), local=local, path=path, owner=module, door=door, shape=_shape(door, module, local),
-        dtype=first.dtype, device=first.device, trainable=any(p.requires_grad for p in stored),
-        key=tuple(id(p) for p in stored),
+        name=join(path, local), local=local, path=path, holder=holder, owner=owner, leaf=leaf, door=door,
+        shape=_shape(door, owner, leaf), dtype=first.dtype, device=first.device,
+        trainable=any(p.requires_grad for p in stored), key=tuple(id(p) for p in stored),
     )  # fmt: skip
 
 

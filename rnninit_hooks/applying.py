@@ -110,12 +110,12 @@ def write_all(composed: Iterable[Composed]) -> None:
 
 
 def _originals(member: Member) -> list[Tensor]:
-    return [tensor.detach().clone() for tensor in member.door.everything(member.owner, member.local)]
+    return [tensor.detach().clone() for tensor in member.door.everything(member.owner, member.leaf)]
 
 
 def _restore(member: Member, originals: list[Tensor]) -> None:
     with torch.no_grad():
-        for tensor, original in zip(member.door.everything(member.owner, member.local), originals, strict=True):
+        for tensor, original in zip(member.door.everything(member.owner, member.leaf), originals, strict=True):
             put(tensor, original)
 
 
@@ -123,10 +123,10 @@ def _write(one: Composed) -> None:
     member = one.member
     with torch.no_grad():
         try:
-            member.door.write(member.owner, member.local, one.value)
+            member.door.write(member.owner, member.leaf, one.value)
         except (RuntimeError, ValueError, NotImplementedError) as error:
             raise WriteError([_untaken(one, f"could not be written: {error}")]) from error
-        if reason := member.door.difference(member.owner, member.local, one.value):
+        if reason := member.door.difference(member.owner, member.leaf, one.value):
             raise WriteError([_untaken(one, reason)])
 
 

@@ -15,8 +15,7 @@ from rnninit_hooks.findings import Finding
 from rnninit_hooks.planning import Plan, plan
 from rnninit_hooks.recipes.base import Block, Breach
 from rnninit_hooks.rows import Report, Row
-from rnninit_hooks.slots import to_double
-from rnninit_hooks.units import Unit, whole_block
+from rnninit_hooks.units import Unit, stacked_value, whole_block
 from rnninit_hooks.weighing import weigh
 
 if TYPE_CHECKING:
@@ -102,11 +101,10 @@ def _as_judged(unit: Unit, value: Tensor) -> Block:
 def _holds_stacked(unit: Unit) -> bool:
     """True when the law that a gate breaks holds for the fused matrix that the gate is part of."""
     slot = unit.slots[0]
-    if unit.whole or slot.gate is None or len(slot.shape) < 2 or slot.shape == slot.member.shape:
-        return False
-    stored = to_double(slot.member.read())
     block = whole_block(slot)
-    return unit.recipe.refuse(block) is None and not unit.recipe.law(block, stored.mT if slot.transposed else stored)
+    if unit.whole or slot.gate is None or len(slot.shape) < 2 or block.shape == slot.block.shape:
+        return False
+    return unit.recipe.refuse(block) is None and not unit.recipe.law(block, stacked_value(slot))
 
 
 def _broken(verdicts: Iterable[Verdict]) -> Iterator[Finding]:

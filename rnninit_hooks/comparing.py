@@ -11,11 +11,12 @@ from torch import nn
 
 from rnninit_hooks.composition import digest, fresh_copy, statistics
 from rnninit_hooks.decisions import Decision
+from rnninit_hooks.dissection import dissect
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.planning import row_of
 from rnninit_hooks.record import Entry, Record
 from rnninit_hooks.rows import Report, Row
-from rnninit_hooks.slots import Slot, dissect
+from rnninit_hooks.slots import Slot
 
 
 def compare(model: nn.Module, record: Record | str | Path) -> Report:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from rnninit_hooks.dissection import dissect
 from rnninit_hooks.rows import FactTable, SlotFacts
-from rnninit_hooks.slots import Slot, dissect
+from rnninit_hooks.slots import Slot
 
 EXACT_SPECTRUM = 1024
 

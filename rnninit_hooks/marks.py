@@ -11,7 +11,7 @@ _KEPT = "_no_reinit"  # mamba_ssm sets it on parameters such as the bias of dt_p
 
 def marked(member: Member) -> Status | None:
     """`loaded` or `keep` when one of the tensors behind a parameter says so, else None."""
-    stored = member.door.stored(member.owner, member.local)
+    stored = member.door.stored(member.owner, member.leaf)
     if any(getattr(tensor, _KEPT, False) is True for tensor in stored):
         return "keep"
     return "loaded" if any(getattr(tensor, _LOADED, False) is True for tensor in stored) else None

@@ -42,12 +42,12 @@ def gate_named(slot: Slot, name: str) -> bool:
 
 
 def _fits(match: Match, slot: Slot) -> bool:
-    cls = type(slot.organ.module)
+    classes = {type(slot.organ.module), type(slot.member.owner)}  # a gate may live in a Linear of the cell
     return (
         (not match.kind or slot.kind in match.kind)
         and (not match.layer or slot.layer in match.layer)
         and (match.direction is None or slot.direction == match.direction)
-        and (not match.module or any(is_called(cls, name) for name in match.module))
+        and (not match.module or any(is_called(cls, name) for cls in classes for name in match.module))
     )
 
 

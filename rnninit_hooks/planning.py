@@ -12,12 +12,13 @@ from torch import nn
 
 from rnninit_hooks.anatomy import Member
 from rnninit_hooks.decisions import Decided, Decision, decide
+from rnninit_hooks.dissection import dissect
 from rnninit_hooks.objections import objections
 from rnninit_hooks.recipes.draws import SAMPLER
 from rnninit_hooks.recipes.fills import Keep
 from rnninit_hooks.rows import Report, Row, Status
 from rnninit_hooks.rules.load import resolve
-from rnninit_hooks.slots import Slot, dissect
+from rnninit_hooks.slots import Slot
 from rnninit_hooks.units import Unit, units_of
 from rnninit_hooks.weighing import weigh
 

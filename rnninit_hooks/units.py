@@ -49,7 +49,7 @@ class Unit:
         if self.whole:
             for slot in self.slots:
                 piece = slot.pieces[0]
-                yield piece, piece.view(value.mT if slot.transposed else value)
+                yield piece, piece.view(_spread(slot, value))
         else:
             for piece, part in _placed(self.slots[0], value, self.rule.place):
                 if self.only is None or piece is self.only:
@@ -60,8 +60,27 @@ class Unit:
         slot = self.slots[0]
         if not self.whole:
             return slot.value()
-        stored = to_double(slot.member.read())
-        return stored.mT if slot.transposed else stored
+        return stacked_value(slot)
+
+
+def stacked_value(slot: Slot) -> Tensor:
+    """What the fused matrix holds that a slot is one gate of: float64, CPU, `W @ x` orientation."""
+    stored = to_double(_stack(slot).view(slot.member.read()))
+    return stored.mT if slot.transposed else stored
+
+
+def _stack(slot: Slot) -> Piece:
+    return slot.stack or slot.pieces[0]
+
+
+def _spread(slot: Slot, value: Tensor) -> Tensor:
+    """The value of a stack, laid where it stands in the whole parameter."""
+    stored = value.mT if slot.transposed else value
+    if _stack(slot).shape == (slot.member.shape or ()):
+        return stored
+    whole = torch.zeros(slot.member.shape or (), dtype=value.dtype)
+    _stack(slot).view(whole).copy_(stored)
+    return whole
 
 
 def _numel(slot: Slot) -> int:
@@ -110,7 +129,7 @@ def _unit(group: list[Decision]) -> Unit:
 
 def whole_block(slot: Slot) -> Block:
     """The block of the fused parameter that a slot is one gate of, with the fans of the stack."""
-    shape = slot.member.shape or ()
+    shape = _stack(slot).shape
     shape = shape[::-1] if slot.transposed else shape
     fan_in, fan_out = fans(shape)
     return replace(slot.block, address=slot.name, shape=shape, fan_in=fan_in, fan_out=fan_out, gate=None)

@@ -16,7 +16,7 @@ from torch import nn
 from rnninit_hooks.anatomy import Member, Organ, organs
 from rnninit_hooks.announcing import announce
 from rnninit_hooks.errors import PendingInit, PolicyError
-from rnninit_hooks.hooks import loads, removal, scripting, watch
+from rnninit_hooks.hooks import guests, loads, removal, scripting, watch
 from rnninit_hooks.hooks.flush import LOCK
 from rnninit_hooks.hooks.ledger import Journal, Ledger, ledger_of, pending, put
 from rnninit_hooks.hooks.snapshots import snapshot
@@ -146,10 +146,18 @@ def _install(model: nn.Module, decided: Plan, journal: Journal) -> None:
     for module, ledger in ledgers.values():
         _take_over(module)
         put(module, ledger)
+    children = [child for module, slots, _ in owners.values() for child in _guests(module, slots, ledgers)]
+    for module in [*(module for module, _ in ledgers.values()), *children]:
         removal.install_load(module, loads.pre_load, loads.post_load)
-    for module in _with_owners_below(model, set(ledgers)):
+    for module in _with_owners_below(model, {*ledgers, *map(id, children)}):
         removal.install(module, watch.pre_forward, watch.pre_state_dict)
         scripting.offer(module, watch.pre_script)
+
+
+def _guests(
+    module: nn.Module, slots: list[tuple[Slot, str]], ledgers: Mapping[int, tuple[nn.Module, Ledger]]
+) -> list[nn.Module]:
+    return guests.put(module, ledgers[id(module)][1], [piece.member for slot, _ in slots for piece in slot.pieces])
 
 
 def _take_over(module: nn.Module) -> None:
@@ -164,7 +172,7 @@ def _borrowers(model: nn.Module, decided: Plan) -> Iterable[tuple[Organ, frozens
     for decision in decided.decisions:
         if decision.rule and not isinstance(decision.rule.init, Keep):
             for piece in decision.slot.pieces:
-                homes.setdefault(piece.member.key, (piece.member.owner, set()))[1].add(decision.slot.address)
+                homes.setdefault(piece.member.key, (piece.member.holder, set()))[1].add(decision.slot.address)
     for organ in organs(model):
         found = [homes[member.key] for member in organ.members if member.key in homes]
         if borrowed := {address for home, addresses in found if home is not organ.module for address in addresses}:
@@ -173,7 +181,7 @@ def _borrowers(model: nn.Module, decided: Plan) -> Iterable[tuple[Organ, frozens
 
 def _ledger(journal: Journal, path: str, slots: list[tuple[Slot, str]], lazy: list[Member]) -> Ledger:
     members = {piece.member.local: piece.member for slot, _ in slots for piece in slot.pieces}
-    shots = {local: tuple(map(snapshot, m.door.stored(m.owner, local))) for local, m in members.items()}
+    shots = {local: tuple(map(snapshot, m.door.stored(m.owner, m.leaf))) for local, m in members.items()}
     addresses = {slot.address: rule_id for slot, rule_id in slots}
     partly = frozenset(local for local, member in members.items() if not _covered(member, slots))
     doors = {local: member.door.kind for local, member in members.items()}

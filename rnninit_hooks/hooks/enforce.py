@@ -40,7 +40,7 @@ def note_load(module: nn.Module, state: Any, prefix: str, *_: Any) -> None:
 
 
 def _not_loaded(member: Member) -> bool:
-    return member.local not in member.owner.__dict__.get(_LOADED, ()) and not marked(member)
+    return member.leaf not in member.owner.__dict__.get(_LOADED, ()) and not marked(member)
 
 
 class Enforcement:

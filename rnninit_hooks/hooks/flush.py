@@ -104,7 +104,7 @@ def _write(composed: list[Composed], owners: list[Owner]) -> None:
 
 def _shots(owner: Owner) -> dict[str, tuple[Snapshot, ...]]:
     fresh = (member for member in owner.members() if owner.states[member.local] == "written")
-    return {member.local: tuple(map(snapshot, member.door.stored(member.owner, member.local))) for member in fresh}
+    return {member.local: tuple(map(snapshot, member.door.stored(member.owner, member.leaf))) for member in fresh}
 
 
 def _record(owner: Owner, composed: Iterable[Composed]) -> None:

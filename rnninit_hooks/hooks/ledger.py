@@ -66,6 +66,11 @@ class Ledger:
     def __post_init__(self) -> None:
         _announce(self)
 
+    @property
+    def deep(self) -> bool:
+        """True when it speaks of parameters of children too."""
+        return any("." in local for local in self.snapshots)
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         _announce(self)
@@ -85,6 +90,11 @@ def on_birth(callback: Callable[[], None]) -> None:
 def any_live() -> bool:
     """True while some module of this process has a pending initialisation."""
     return bool(_live)
+
+
+def is_live(ledger: Ledger) -> bool:
+    """True until the ledger is settled or dropped."""
+    return ledger in _live
 
 
 def ledger_of(module: nn.Module) -> Ledger | None:

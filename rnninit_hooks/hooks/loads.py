@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from rnninit_hooks.anatomy import logical_names
-from rnninit_hooks.hooks.ledger import Ledger, ledger_of
+from rnninit_hooks.hooks.guests import ledgers_about
+from rnninit_hooks.hooks.ledger import Ledger
 from rnninit_hooks.hooks.snapshots import version_of
 from rnninit_hooks.writers import door_of, hidden_names
 
@@ -19,16 +20,18 @@ Seen = tuple[tuple[int, int | None], ...]
 
 def pre_load(module: nn.Module, state: Mapping[str, Any], prefix: str, metadata: Mapping[str, Any], *_: Any) -> None:
     """Note what a checkpoint is about to bring to this owner, and what stood there before."""
-    if found := ledger_of(module):
-        assigns = bool(metadata.get("assign_to_params_buffers", False))
+    assigns = bool(metadata.get("assign_to_params_buffers", False))
+    for found, above in ledgers_about(module):
         names = [local for local in logical_names(module) if brings(module, local, state, prefix, assigns=assigns)]
-        found.claimed = {local: seen(module, local) for local in names}
+        others = {local: before for local, before in found.claimed.items() if above and not local.startswith(above)}
+        found.claimed = {**others, **{above + local: seen(module, local) for local in names}}
 
 
 def post_load(module: nn.Module, incompatible: object) -> None:
     """Believe the claims of which something is to be seen; a copy that torch refused leaves everything as it was."""
-    if found := ledger_of(module):
-        found.loaded |= {local for local, before in found.claimed.items() if _took(module, local, before)}
+    for found, above in ledgers_about(module):
+        claims_here = {local: found.claimed[above + local] for local in logical_names(module) if above + local in found.claimed}
+        found.loaded |= {above + local for local, before in claims_here.items() if _took(module, local, before)}
 
 
 def seen(module: nn.Module, local: str) -> Seen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 from rnninit_hooks.doors import put
 from rnninit_hooks.errors import PendingInit
 from rnninit_hooks.hooks.flush import LOCK, flush
-from rnninit_hooks.hooks.ledger import ledger_of
+from rnninit_hooks.hooks.guests import ledgers_about
 from rnninit_hooks.hooks.snapshots import snapshot
 
 
@@ -72,9 +72,12 @@ def _on_meta(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 def _undecided(module: nn.Module) -> list[str]:
     """Tensors on meta that no pending rule fills completely."""
-    ledger = ledger_of(module)
-    decided = set(ledger.snapshots) - ledger.partly if ledger else set()
+    decided = {name for ledger, above in ledgers_about(module) for name in _names(set(ledger.snapshots) - ledger.partly, above)}
     return [name for name, _ in _on_meta(module) if name not in decided]
+
+
+def _names(locals_: Iterable[str], above: str) -> set[str]:
+    return {local.removeprefix(above) for local in locals_ if local.startswith(above)}
 
 
 def _resetter(module: nn.Module) -> object:
@@ -105,8 +108,9 @@ def _reset(module: nn.Module, real: list[Tensor]) -> None:
 
 def _remember(module: nn.Module, names: list[str]) -> None:
     """What was given memory holds something from now on, which is nobody's writing."""
-    if ledger := ledger_of(module):
-        now = {name: (snapshot(module._parameters[name]),) for name in names if name in ledger.snapshots}  # type: ignore[arg-type]
+    for ledger, above in ledgers_about(module):
+        known = [name for name in names if above + name in ledger.snapshots]
+        now = {above + name: (snapshot(module._parameters[name]),) for name in known}  # type: ignore[arg-type]
         ledger.snapshots = {**ledger.snapshots, **now}
 
 
@@ -118,6 +122,5 @@ def _empty_like(tensor: Tensor, device: torch.device) -> Tensor:
 def _replace(module: nn.Module, name: str, value: Tensor) -> None:
     """By setattr, so that recurrent modules keep their list of flat weights in step."""
     setattr(module, name, value)
-    ledger = ledger_of(module)
-    if ledger:
-        ledger.replaced.discard(name)
+    for ledger, above in ledgers_about(module):
+        ledger.replaced.discard(above + name)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rnninit_hooks.anatomy import Member, organ
 from rnninit_hooks.decisions import Decision, decide
+from rnninit_hooks.dissection import dissect_organ
 from rnninit_hooks.errors import PendingInit
 from rnninit_hooks.hooks.ledger import Ledger
 from rnninit_hooks.hooks.loads import claims
@@ -17,7 +18,7 @@ from rnninit_hooks.marks import marked
 from rnninit_hooks.planning import row_of
 from rnninit_hooks.recipes.fills import Keep
 from rnninit_hooks.rows import Status
-from rnninit_hooks.slots import Slot, dissect_organ
+from rnninit_hooks.slots import Slot
 
 REMEDY = "call rnninit_hooks.materialize(model) first"
 
@@ -91,7 +92,7 @@ def _state(member: Member, ledger: Ledger, at_rest: bool) -> Status:
     _refuse_reshaped(member, ledger)
     if member.local in ledger.replaced:
         return "touched"
-    stored = member.door.stored(member.owner, member.local)
+    stored = member.door.stored(member.owner, member.leaf)
     pairs = list(zip(stored, ledger.snapshots.get(member.local, ()), strict=False))
     if not at_rest and any(_foreign(tensor, before) for tensor, before in pairs):
         raise PendingInit(

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from rnninit_hooks.hooks import scripting
+from rnninit_hooks.hooks import guests, scripting
 from rnninit_hooks.hooks.ledger import drop
 
 Hook = Callable[..., Any]
@@ -46,7 +46,7 @@ def install(module: nn.Module, pre_forward: Hook, pre_state_dict: Hook) -> None:
 
 
 def install_load(module: nn.Module, pre_load: Hook, post_load: Hook | None = None) -> None:
-    """Put the hooks on that see what a checkpoint brings. The private name is the one that torch 2.4 has too."""
+    """Put the hooks on that see what a checkpoint brings. The public name hands over no module in older torch."""
     if not has(module, "_load_state_dict_pre_hooks", pre_load):
         module._register_load_state_dict_pre_hook(pre_load, with_module=True)  # type: ignore[no-untyped-call]
     if post_load and not has(module, "_load_state_dict_post_hooks", post_load):
@@ -62,6 +62,7 @@ def clear(root: nn.Module, *, keep: Iterable[int] = ()) -> None:
                 _remove(getattr(module, registry), _known)
             scripting.withdraw(module)
             drop(module)
+            guests.drop(module)
     for callback in _after_clear:
         callback()
 

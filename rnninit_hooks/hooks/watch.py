@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -12,8 +11,8 @@ from torch import nn
 from torch.nn.modules import module as registry
 
 from rnninit_hooks.errors import PendingInit
+from rnninit_hooks.hooks import guests, removal
 from rnninit_hooks.hooks import ledger as ledgers
-from rnninit_hooks.hooks import removal
 from rnninit_hooks.hooks.flush import LOCK, flush
 from rnninit_hooks.hooks.loads import post_load, pre_load
 from rnninit_hooks.hooks.owners import REMEDY
@@ -27,10 +26,9 @@ _busy: list[bool] = []
 
 
 def _eager(function: F) -> F:
-    """Keep the compiler out of a hook; torch 2.4 takes no reason."""
-    takes_reason = "reason" in inspect.signature(torch.compiler.disable).parameters
+    """Keep the compiler out of a hook, and let its complaint say what to do."""
     disable: Any = torch.compiler.disable
-    guarded: F = disable(function, reason=_REASON) if takes_reason else disable(function)
+    guarded: F = disable(function, reason=_REASON)
     return guarded
 
 
@@ -38,6 +36,7 @@ def _eager(function: F) -> F:
 def pre_forward(module: nn.Module, args: Any) -> None:
     """Settle the subtree of the module that is called."""
     with LOCK:  # another thread may be taking the very same hooks away
+        _refuse_guest(module)
         if not any(True for _ in ledgers.pending(module)):
             removal.clear(module)
             return
@@ -50,12 +49,23 @@ def pre_forward(module: nn.Module, args: Any) -> None:
 @_eager
 def pre_state_dict(module: nn.Module, prefix: str, keep_vars: bool) -> None:
     """Settle before anybody copies values that are not there yet; a model without memory yet has none to copy."""
+    _refuse_guest(module)
     if not faked() and not _without_memory(module):
         flush(module)
 
 
+def _refuse_guest(module: nn.Module) -> None:
+    """Settled from the module whose layout claims it, which a child cannot reach."""
+    guest = guests.guest_of(module)
+    if guest is not None and ledgers.is_live(guest.ledger):
+        raise PendingInit(
+            f"this {type(module).__name__} holds gates of {guest.ledger.path or 'the model'}, whose initialisation is pending, "
+            f"and is used without it; {REMEDY} on the whole model"
+        )
+
+
 def _without_memory(module: nn.Module) -> bool:
-    return any(p.is_meta for owner, _ in ledgers.pending(module) for p in owner.parameters(recurse=False))
+    return any(p.is_meta for owner, ledger in ledgers.pending(module) for p in owner.parameters(recurse=ledger.deep))
 
 
 def pre_script(module: nn.Module) -> None:
@@ -74,9 +84,9 @@ def _on_parameter(owner: nn.Module, name: str, parameter: Any) -> None:
     """Somebody assigns a new parameter where one was pending: theirs is kept. A graph must take none that is pending."""
     if any(base.__name__ == "GraphModule" for base in type(owner).__mro__) and ledgers.is_pending_tensor(parameter):
         raise PendingInit(f"{name} is pending and is being taken into a traced graph, which never initialises it; {REMEDY}")
-    found = ledgers.ledger_of(owner)
-    if found and parameter is not None and name in found.snapshots and parameter is not owner._parameters.get(name):
-        found.replaced.add(name)
+    for found, above in guests.ledgers_about(owner):
+        if parameter is not None and above + name in found.snapshots and parameter is not owner._parameters.get(name):
+            found.replaced.add(above + name)
 
 
 def _start() -> None:

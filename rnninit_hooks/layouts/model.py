@@ -11,8 +11,9 @@ from typing import Literal
 
 from rnninit_hooks.errors import RegistrationError
 
-Kind = Literal["input", "recurrent", "projection", "bias"]
-KINDS: tuple[Kind, ...] = ("input", "recurrent", "projection", "bias")
+Kind = Literal["input", "recurrent", "projection", "bias", "peephole"]
+KINDS: tuple[Kind, ...] = ("input", "recurrent", "projection", "bias", "peephole")
+Extent = int | str | None
 _GATE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -20,10 +21,14 @@ _GATE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 class Part:
     r"""One family of parameters of a module, such as every `weight_hh_l{k}`.
 
-    `pattern` must match the whole local name; its groups `layer` and `reverse` tell layer and direction where the
-    class has them. `order` names the gates along `axis` (empty: no gates), in equal contiguous blocks.
-    `transposed` says that the class computes `x @ W`, so that fans and orthonormal side swap. `partner` marks biases
-    that the cell adds up (`sign` says how); `effective` is the name of their sum, formatted with the groups.
+    `pattern` must match the whole name, relative to the module; it may reach into children (`input_map\.weight`). Its
+    groups `layer` and `reverse` tell layer and direction where the class has them. `order` names the gates along
+    `axis` (empty: no gates), in equal contiguous blocks unless `sizes` gives each gate's extent (a number or the name
+    of a module attribute) or `interleaved` says that the gate index runs fastest. `transposed` says that the class
+    computes `x @ W`, so that fans and orthonormal side swap. `columns` splits the other axis by source, in order:
+    `(("input", None), ("recurrent", "hidden_size"))`, None meaning the rest. `fixed` picks one index of an axis, as
+    one row of a bias of shape (2, 3H). `partner` marks biases that the cell adds up (`sign` says how); `effective` is
+    the name of their sum, formatted with the groups. Raises `RegistrationError` for what cannot be.
 
     >>> Part("weight_hh", r"weight_hh", kind="recurrent", order=("reset", "update", "new")).gates
     3
@@ -38,6 +43,10 @@ class Part:
     partner: str | None = None
     effective: str | None = None
     sign: int = 1
+    interleaved: bool = False
+    sizes: tuple[int | str, ...] = ()
+    columns: tuple[tuple[Kind, Extent], ...] = ()
+    fixed: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         for problem in self._problems():
@@ -45,14 +54,23 @@ class Part:
 
     def _problems(self) -> list[str]:
         bad_gates = [gate for gate in self.order if not _GATE_NAME.fullmatch(gate)]
+        rest = [kind for kind, extent in self.columns if extent is None]
         checks = [
             (self.kind not in (None, *KINDS), f"kind {self.kind!r}; expected one of {', '.join(KINDS)} or None"),
             (bool(bad_gates), f"gate names {bad_gates}; expected lower-case words"),
             ("retain" in self.order, "'retain' is the name of a role; give the gate its own name and a polarity"),
             (len(set(self.order)) != len(self.order), f"order {self.order} names a gate twice"),
+            (self.axis < 0, f"axis {self.axis}; count axes from 0"),
             (self.sign not in (1, -1), f"sign {self.sign}; expected 1 (added) or -1 (subtracted)"),
             (bool(self.partner) != bool(self.effective), "partner and effective belong together; give both or neither"),
             (bool(self.partner) and self.kind != "bias", "only biases have partners; expected kind='bias'"),
+            (bool(self.sizes) and len(self.sizes) != len(self.order), "sizes and order differ in length"),
+            (bool(self.sizes) and self.interleaved, "interleaved gates have equal sizes; give one of the two"),
+            (bool(self.columns) and self.kind is not None, "columns carry the kinds; leave kind out"),
+            (len(rest) > 1, "only one of the columns may be None (the rest)"),
+            (any(kind not in KINDS for kind, _ in self.columns), f"columns speak of {', '.join(KINDS)}"),
+            (len({kind for kind, _ in self.columns}) != len(self.columns), "columns name a source twice"),
+            (self.axis in dict(self.fixed), "the gate axis cannot be fixed"),
         ]
         return [text for wrong, text in checks if wrong]
 
@@ -75,11 +93,13 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 class Layout:
     """How one module class fuses its gates: the parts, and what each gate does with the old state.
 
-    `classes` are qualified class names (`torch.nn.modules.rnn.LSTM`); subclasses are meant too. `short` maps short
+    `classes` are qualified class names (`torch.nn.modules.rnn.LSTM`); subclasses are meant too, and `*.ConvLSTMCell`
+    means a class of that name in any module, where the parameters fit. `short` maps short
     gate names to long ones. `separate` names gates whose bias partners do not simply add (GRU `new`, whose
     `bias_hh` sits inside the reset product, pytorch/pytorch#750). `polarity` holds +1 for a gate that keeps the old
     state when open, -1 for one that overwrites it; `constant` what `forward` adds to a gate. `size` names the module
     attribute that one gate's extent must equal. `required` names parts without which the layout does not fit.
+    `evidence` and `confidence` (0 to 1) are there when the layout was inferred.
     """
 
     name: str
@@ -92,6 +112,8 @@ class Layout:
     size: str | None = None
     recurrent: bool = True
     required: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+    confidence: float | None = None
 
     def __post_init__(self) -> None:
         for problem in self._problems():
@@ -115,6 +137,11 @@ class Layout:
     def gates(self) -> tuple[str, ...]:
         """Every gate of every part, in first-seen order."""
         return tuple(dict.fromkeys(gate for part in self.parts for gate in part.order))
+
+    @property
+    def deep(self) -> bool:
+        """True when some part reaches into children of the module."""
+        return any(r"\." in part.pattern for part in self.parts)
 
     @property
     def order(self) -> Mapping[str, tuple[str, ...]]:

@@ -55,8 +55,9 @@ def layout_of(cls: type) -> Layout | None:
     """The layout of a class or of the nearest of its bases that has one."""
     _load_once()
     for base in cls.__mro__:
-        if found := _BY_CLASS.get(f"{base.__module__}.{base.__qualname__}"):
-            return found
+        for name in (f"{base.__module__}.{base.__qualname__}", f"*.{base.__name__}"):
+            if found := _BY_CLASS.get(name):
+                return found
     return None
 
 

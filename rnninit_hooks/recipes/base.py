@@ -18,6 +18,7 @@ class Block:
     `shape` is in `W @ x` orientation, (out, in) for a matrix and (out, in, *kernel) for a convolution, whatever the
     storage. Fans count connections of this block alone; they are None where there is no matrix. `hidden_size` is None
     outside recurrent modules. `eps` is the machine epsilon of the dtype that the value is stored in.
+    `polarity` is +1 where the gate keeps the old state when open, -1 where it overwrites it, 0 elsewhere.
     """
 
     address: str
@@ -30,6 +31,7 @@ class Block:
     direction: str | None = None
     hidden_size: int | None = None
     eps: float = 2.0**-23
+    polarity: int = 0
 
 
 @dataclass(frozen=True)

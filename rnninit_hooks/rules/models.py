@@ -28,6 +28,7 @@ from rnninit_hooks.rules.dump import written
 from rnninit_hooks.rules.words import did_you_mean
 
 Setting = Literal["allow", "warn", "error"]
+KindWord = Literal["input", "recurrent", "projection", "bias", "peephole"]
 PlaceOfBias = Literal["ih", "hh", "split"]
 Word = Annotated[str, StringConstraints(min_length=1)]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -65,7 +66,7 @@ class Match(_Model):
 
     parameter: str | None = Field(None, description="Regex, searched in the qualified parameter name.")
     module: Words = Field((), description="Class name anywhere among the bases, or a dotted name.", validate_default=False)
-    kind: Annotated[tuple[Literal["input", "recurrent", "projection", "bias"], ...], BeforeValidator(_several)] = Field(
+    kind: Annotated[tuple[KindWord, ...], BeforeValidator(_several)] = Field(
         (), description="What the slot is in a recurrent module."
     )
     gate: Words = Field((), description="Gate names, long or short; `retain` is the gate that keeps the old state.")

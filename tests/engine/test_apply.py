@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 import rnninit_hooks as ri
+from rnninit_hooks.dissection import dissect
 from rnninit_hooks.planning import plan
 from rnninit_hooks.rules.models import Match, Policy, Rule
-from rnninit_hooks.slots import dissect
 from rnninit_hooks.testing import assert_obeys, fingerprint, gated_modules, models, policies, sample_input
 from rnninit_hooks.writers import Door
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 import rnninit_hooks as ri
+from rnninit_hooks.dissection import dissect
 from rnninit_hooks.layouts import registry
-from rnninit_hooks.slots import dissect
 
 
 class TransposedCell(nn.Module):

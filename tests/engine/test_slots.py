@@ -13,7 +13,7 @@ from torch.nn.utils import parametrizations
 from torch.optim.swa_utils import AveragedModel
 
 import rnninit_hooks as ri
-from rnninit_hooks.slots import dissect
+from rnninit_hooks.dissection import dissect
 from rnninit_hooks.testing import gated_modules, models
 
 

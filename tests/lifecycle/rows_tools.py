@@ -94,12 +94,12 @@ def _exported(model, strict):
         torch._dynamo.reset()
 
 
-@row("says", build=nets.CellNet)
+@row("eager or says", build=nets.CellNet)
 def export_strict(model):
     _exported(model, strict=True)
 
 
-@row("says", build=nets.CellNet)
+@row("eager or says", build=nets.CellNet)
 def export_not_strict(model):
     _exported(model, strict=False)
 

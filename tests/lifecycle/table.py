@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.lifecycle import nets
 
-Outcome = Literal["eager", "kept", "says"]
+Outcome = Literal["eager", "kept", "says", "eager or says"]
 ROWS: dict[str, Row] = {}
 
 
@@ -24,7 +24,8 @@ class Row:
     """One hazard.
 
     `eager`: attach, deed, forward ends bit for bit where apply, deed ends. `kept`: the same, and the deed wrote values of
-    its own, which win. `says`: an error that says what to do, and nothing is half done. A `story` is told by itself.
+    its own, which win. `says`: an error that says what to do, and nothing is half done; `eager or says` leaves it to torch's
+    version which of the two. A `story` is told by itself.
     """
 
     name: str

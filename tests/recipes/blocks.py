@@ -31,6 +31,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "uniform": {"low": -0.3, "high": 0.7},
     "normal": {"std": 0.2},
     "trunc_normal": {"std": 0.2},
+    "retention": {"value": 0.9},
+    "timescale": {"steps": 10.0},
 }
 
 
@@ -39,7 +41,7 @@ def block(*shape: int, address: str = "rnn.weight_hh_l0[forget]", **facts: Any) 
     if len(shape) > 1:
         kernel = math.prod(shape[2:])
         facts = {"fan_in": shape[1] * kernel, "fan_out": shape[0] * kernel, **facts}
-    return Block(address, shape, **{"hidden_size": shape[0] if shape else 1, **facts})
+    return Block(address, shape, **{"hidden_size": shape[0] if shape else 1, "polarity": 1, **facts})
 
 
 def example(kind: str, **fields: Any) -> Recipe:

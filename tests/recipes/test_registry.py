@@ -31,6 +31,8 @@ OWN = [
     "normal",
     "ones",
     "orthogonal",
+    "retention",
+    "timescale",
     "trunc_normal",
     "uniform",
     "xavier_normal",
@@ -200,7 +202,7 @@ def test_threads_that_import_and_look_at_once_do_not_wait_for_ever() -> None:
     )
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split() == [
         "False",
-        "16",
+        "18",
     ]
 
 
@@ -221,7 +223,7 @@ class Points:
         registry._loaded.clear()
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
-            assert len(kinds()) >= 16 and len(kinds()) >= 16
+            assert len(kinds()) >= 18 and len(kinds()) >= 18
         assert all(w.category is RnnInitWarning for w in heard)
         return [str(w.message) for w in heard]
 

@@ -98,7 +98,7 @@ def test_refusals_name_recipe_and_shape_and_filling_anyway_raises(kind: str, of:
         filled(example(kind), of)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in kinds() if kind not in ("keep", "orthogonal", "hidden_uniform", *FANS)])
+@pytest.mark.parametrize("kind", [kind for kind in kinds() if kind not in ("keep", "orthogonal", "hidden_uniform", "retention", "timescale", *FANS)])
 def test_the_others_take_any_vector_or_matrix(kind: str) -> None:
     assert example(kind).refuse(block(5, 5)) is None
     assert kind == "identity" or example(kind).refuse(Block("a", (5,))) is None
@@ -158,3 +158,20 @@ def test_the_identity_is_judged_on_and_off_its_diagonal() -> None:
         "diagonal: found 1.5 (1 of 3 elements differ), expected 2",
         "off-diagonal: found 1e-05 (1 of 9 elements differ), expected 0",
     ]
+
+
+@pytest.mark.parametrize(("kind", "fields", "logit"), [("retention", {"value": 0.9}, math.log(9)), ("timescale", {"steps": 10.0}, math.log(9)), ("timescale", {"steps": 1.5}, -math.log(2))])
+@pytest.mark.parametrize("polarity", [1, -1])
+def test_memory_recipes_turn_with_the_polarity_and_speak_of_retain_biases_alone(kind: str, fields: dict[str, float], logit: float, polarity: int) -> None:
+    retain = Block("c.bias[update]", (4,), kind="bias", gate="update", polarity=polarity)
+    assert example(kind, **fields).refuse(retain) is None
+    assert torch.allclose(filled(example(kind, **fields), retain), torch.full((4,), polarity * logit, dtype=torch.float64), rtol=1e-14)
+    assert example(kind, **fields).law(retain, -filled(example(kind, **fields), retain))
+    for other in (Block("c.bias[reset]", (4,), kind="bias"), Block("c.w[update]", (4, 4), 4, 4, kind="recurrent", polarity=1)):
+        assert "gate: retain" in str(example(kind, **fields).refuse(other))
+
+
+@pytest.mark.parametrize(("kind", "fields"), [("retention", {"value": 0.0}), ("retention", {"value": 1.0}), ("timescale", {"steps": 1.0})])
+def test_memory_that_no_gate_can_have_is_refused(kind: str, fields: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"greater than|less than"):
+        example(kind, **fields)
