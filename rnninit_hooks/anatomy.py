@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from rnninit_hooks.doors import Door
+from rnninit_hooks.layouts.model import Layout
 from rnninit_hooks.layouts.registry import layout_of
 from rnninit_hooks.writers import door_of, hidden_names
 
@@ -98,16 +99,15 @@ def _children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield name, child
 
 
-def organ(module: nn.Module, path: str, claimed: frozenset[str] = frozenset()) -> Organ:
-    """One module alone, under a given path, with what its layout claims of its children."""
+def organ(module: nn.Module, path: str, claimed: frozenset[str] = frozenset(), layout: Layout | None = None) -> Organ:
+    """One module alone, under a given path, with what its layout (that of its class, or another) claims of its children."""
     own = [(module, local, local) for local in logical_names(module)]
-    found = [*own, *_claims(module)]
+    found = [*own, *_claims(module, layout or layout_of(type(module)))]
     members = (_member(module, owner, path, local, leaf) for owner, local, leaf in found if join(path, local) not in claimed)
     return Organ(path, module, tuple(members))
 
 
-def _claims(module: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
-    layout = layout_of(type(module))
+def _claims(module: nn.Module, layout: Layout | None) -> Iterator[tuple[nn.Module, str, str]]:
     if layout is None or not layout.deep:
         return
     for name, child in module.named_modules():

@@ -1,10 +1,12 @@
-"""Marks that other libraries leave on a parameter: it was loaded, or its class gave it a value that matters."""
+"""Marks on modules and parameters: ours while something is pending, those of other libraries on what must be kept."""
 
 from __future__ import annotations
 
 from rnninit_hooks.anatomy import Member
 from rnninit_hooks.rows import Status
 
+PENDING = "_rnninit_pending"
+GUEST = "_rnninit_guest"
 _LOADED = "_is_hf_initialized"  # transformers sets it on every parameter that a checkpoint brought
 _KEPT = "_no_reinit"  # mamba_ssm sets it on parameters such as the bias of dt_proj
 

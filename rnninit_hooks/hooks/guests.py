@@ -9,8 +9,7 @@ from torch import nn
 
 from rnninit_hooks.anatomy import Member
 from rnninit_hooks.hooks.ledger import Ledger, ledger_of
-
-ATTRIBUTE = "_rnninit_guest"
+from rnninit_hooks.marks import GUEST
 
 
 @dataclass(eq=False)
@@ -25,19 +24,19 @@ def put(holder: nn.Module, ledger: Ledger, members: Iterable[Member]) -> list[nn
     """Leave word with every child that really has one of a ledger's parameters; the children."""
     found = {id(m.owner): m for m in members if m.owner is not holder}
     for member in found.values():
-        member.owner.__dict__[ATTRIBUTE] = Guest(ledger, member.local.removesuffix(member.leaf))
+        member.owner.__dict__[GUEST] = Guest(ledger, member.local.removesuffix(member.leaf))
     return [member.owner for member in found.values()]
 
 
 def guest_of(module: nn.Module) -> Guest | None:
     """What was left with a child, or None."""
-    found = module.__dict__.get(ATTRIBUTE)
+    found = module.__dict__.get(GUEST)
     return found if isinstance(found, Guest) else None
 
 
 def drop(module: nn.Module) -> None:
     """Take it away."""
-    module.__dict__.pop(ATTRIBUTE, None)
+    module.__dict__.pop(GUEST, None)
 
 
 def ledgers_about(module: nn.Module) -> Iterator[tuple[Ledger, str]]:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from rnninit_hooks.hooks.snapshots import Snapshot
+from rnninit_hooks.marks import PENDING
 from rnninit_hooks.rows import Row, Status
 
 if TYPE_CHECKING:
     from rnninit_hooks.rules.models import Policy
 
-ATTRIBUTE = "_rnninit_pending"
 _live: weakref.WeakSet[Ledger] = weakref.WeakSet()
 _on_birth: list[Callable[[], None]] = []
 
@@ -99,13 +99,13 @@ def is_live(ledger: Ledger) -> bool:
 
 def ledger_of(module: nn.Module) -> Ledger | None:
     """The ledger of an owner, or None."""
-    found = module.__dict__.get(ATTRIBUTE)
+    found = module.__dict__.get(PENDING)
     return found if isinstance(found, Ledger) else None
 
 
 def put(module: nn.Module, ledger: Ledger) -> None:
     """Leave a ledger with its owner; not in the state dict, not a submodule."""
-    module.__dict__[ATTRIBUTE] = ledger
+    module.__dict__[PENDING] = ledger
 
 
 def is_pending_tensor(parameter: object) -> bool:
@@ -115,7 +115,7 @@ def is_pending_tensor(parameter: object) -> bool:
 
 def drop(module: nn.Module) -> None:
     """Take the ledger away."""
-    ledger = module.__dict__.pop(ATTRIBUTE, None)
+    ledger = module.__dict__.pop(PENDING, None)
     if ledger is not None:
         _live.discard(ledger)
 
