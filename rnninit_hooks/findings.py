@@ -116,6 +116,7 @@ CODES: dict[str, Code] = _table(
     ("RNN113", "no-way-to-write", "error", "a parameter that a rule decides cannot be written"),
     ("RNN114", "regex-timeout", "error", "a pattern took too long on a parameter name"),
     ("RNN115", "kept-because-touched", "warning", "a pending slot was written by somebody else and is kept"),
+    ("RNN116", "layout-not-probed", "warning", "a module could not be probed, so that its layout is not proved"),
     ("RNN201", "law-broken", "error", "a slot does not obey the recipe that its rule asks for"),
     ("RNN202", "effective-bias-wrong", "error", "the bias that a gate feels is not the one asked for"),
     ("RNN203", "stacked-not-per-gate", "error", "the recipe holds for the fused matrix, not for each gate"),

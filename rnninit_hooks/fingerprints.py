@@ -72,7 +72,7 @@ def fingerprint(
     if rows < SMALLEST_ROWS or not stack.isfinite().all():
         return dict.fromkeys(doubles, ())
     limit = ORTHOGONAL + epsilon
-    own = {gate: _structure(block, limit) for gate, block in doubles.items()}
+    own = {gate: _flat(block) or _identity(block) or _orthogonal(block, limit) for gate, block in doubles.items()}
     shared = _stacked(stack, own, limit) if len(own) > 1 else ()
     laws = _matrix_laws(rows, columns, len(own), hidden_size, kernel)
     drawn = {gate: block for gate, block in doubles.items() if not own[gate] and not shared}
@@ -112,23 +112,18 @@ def _checked(blocks: Mapping[str, Tensor], hidden_size: int, kernel: int) -> dic
 
 
 def _flat(block: Tensor) -> tuple[Likeness, ...]:
-    first = float(block.flatten()[0])
-    if not (block == first).all():
-        return ()
-    return (Likeness("constant", {"value": first}, False, 0.0) if first else Likeness("zeros", {}, False, 0.0),)
+    value = float(block.flatten()[0])
+    like = Likeness("constant", {"value": value}, False, 0.0) if value else Likeness("zeros", {}, False, 0.0)
+    return (like,) if (block == value).all() else ()
 
 
-def _structure(block: Tensor, limit: float) -> tuple[Likeness, ...]:
-    return _flat(block) or _identity(block, fused=False) or _orthogonal(block, limit, fused=False)
-
-
-def _identity(matrix: Tensor, *, fused: bool) -> tuple[Likeness, ...]:
+def _identity(matrix: Tensor, *, fused: bool = False) -> tuple[Likeness, ...]:
     scale = float(matrix[0, 0])
     found = scale != 0 and torch.equal(matrix, scale * torch.eye(*matrix.shape, dtype=matrix.dtype))
     return (Likeness("identity", {"gain": scale}, fused, 0.0),) if found else ()
 
 
-def _orthogonal(matrix: Tensor, limit: float, *, fused: bool) -> tuple[Likeness, ...]:
+def _orthogonal(matrix: Tensor, limit: float, *, fused: bool = False) -> tuple[Likeness, ...]:
     smaller = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT
     gram = smaller @ smaller.mT
     square = gram.diagonal().mean()
@@ -171,21 +166,20 @@ def _random(block: Tensor, laws: Iterable[_Law], epsilon: float) -> tuple[Likene
     if count < SMALLEST_SAMPLE or (block.dim() == 2 and not _uncorrelated(block)):
         return ()
     fitted = {"uniform": float(block.abs().max()) * (count + 1) / count, "normal": float(block.square().mean().sqrt())}
-    found = [
-        Likeness(law.initialiser, law.parameters, law.fused, abs(fitted[law.family] / law.scale - 1))
-        for law in laws
-        if _obeys(block / law.scale, _FAMILIES[law.family], epsilon)
-    ]
+    known = [law for law in laws if _obeys(block / law.scale, _FAMILIES[law.family], epsilon)]
+    found = [Likeness(law.initialiser, law.parameters, law.fused, abs(fitted[law.family] / law.scale - 1)) for law in known]
     return tuple(sorted(found, key=lambda like: like.fit))
 
 
 def _obeys(unit: Tensor, family: _Family, epsilon: float) -> bool:
     """All tests of one family at scale 1; the cheap ones first."""
     count, squares = unit.numel(), unit.square() / family.variance
-    if not family.extreme(float(unit.abs().max()) * (1 - epsilon), count):
+    largest = float(unit.abs().max())
+    if not family.extreme(largest * (1 - epsilon), largest * (1 + epsilon), count):
         return False
-    mean = float(unit.mean()) * math.sqrt(count / family.variance)
-    if not _calm(mean, float(family.score(squares.mean(), count)), family.kurtosis(_kurtosis(unit), count)):
+    mean, central = float(unit.mean()) * math.sqrt(count / family.variance), (unit - unit.mean()).square()
+    kurtosis = family.kurtosis(float(central.square().mean() / central.mean().square()), count)
+    if not _calm(mean, kurtosis, float(family.score(squares.mean(), count))):
         return False
     lines = [(squares.mean(axis), squares.shape[axis]) for axis in range(squares.dim()) if squares.dim() == 2]
     spreads = [_chi(family.score(means, size).square().mean(), len(means)) for means, size in lines if size >= SMALLEST_ROWS]
@@ -200,11 +194,6 @@ def _chi(mean_square: Tensor, freedom: int) -> Tensor:
     """Wilson and Hilferty 1931: the cube root of chi² over its degrees of freedom is nearly normal; standardised."""
     width = 2 / (9 * freedom)
     return (mean_square.pow(1 / 3) - (1 - width)) / math.sqrt(width)
-
-
-def _kurtosis(unit: Tensor) -> float:
-    squares = (unit - unit.mean()).square()
-    return float(squares.square().mean() / squares.mean().square())
 
 
 def _kurtosis_of_normal(kurtosis: float, n: int) -> float:
@@ -237,9 +226,9 @@ def _distributed(levels: Tensor, epsilon: float) -> bool:
     return distance < math.sqrt(math.log(2 / ALPHA) / (2 * count)) + epsilon
 
 
-def _normal_extreme(largest: float, count: int) -> bool:
-    beyond = math.erfc(largest / math.sqrt(2))
-    return beyond < 1 and count * math.log1p(-beyond) > math.log(ALPHA) and count * beyond > ALPHA
+def _normal_extreme(low: float, high: float, count: int) -> bool:
+    inside = math.erf(high / math.sqrt(2))
+    return inside > 0 and count * math.log(inside) > math.log(ALPHA) and count * math.erfc(low / math.sqrt(2)) > ALPHA
 
 
 @dataclass(frozen=True)
@@ -247,7 +236,7 @@ class _Family:
     """How entries of scale 1 behave: variance, the largest of n, standard scores, distribution function."""
 
     variance: float
-    extreme: Callable[[float, int], bool]
+    extreme: Callable[[float, float, int], bool]
     kurtosis: Callable[[float, int], float]
     score: Callable[[Tensor, int], Tensor]
     cdf: Callable[[Tensor], Tensor]
@@ -256,7 +245,7 @@ class _Family:
 _FAMILIES = {
     "uniform": _Family(
         1 / 3,
-        lambda largest, count: largest <= 1 and count * math.log(largest) > math.log(ALPHA),
+        lambda low, high, count: low <= 1 and count * math.log(high) > math.log(ALPHA),
         # a uniform's kurtosis has the asymptotic variance 1.318/n; this power of it is even at 64 entries nearly normal
         lambda kurtosis, count: 0.784 * math.sqrt(count) * (1 - (1.8 / kurtosis) ** 2),
         lambda mean_square, count: (mean_square - 1) * math.sqrt(count / 0.8),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -12,15 +12,19 @@ from torch import Tensor, nn
 
 from rnninit_hooks.marks import GUEST, PENDING
 
-HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks")
+HOOKS = ("_forward_pre_hooks", "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks")
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Leave the random streams and the caller's modes as they are."""
-    with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad(), torch.device("cpu"):
-        with torch.autocast("cpu", enabled=False):
-            yield
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng())
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(torch.device("cpu"))
+        stack.enter_context(torch.autocast("cpu", enabled=False))
+        yield
 
 
 def copied(module: nn.Module) -> nn.Module:

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from rnninit_hooks.probing.laboratory import Noise
-from rnninit_hooks.probing.strips import Strip
-from rnninit_hooks.probing.tracing import Tracer
+from rnninit_hooks.probing.tracing import Strip, Tracer
 
 SAME = 1e-7
 
@@ -82,7 +81,7 @@ def _clusters(strips: Sequence[Strip]) -> tuple[list[Tensor], list[Tensor]]:
             previous = canonical[row]
         ids[row] = number
     lengths = [strip.rows for strip in strips]
-    return list(ids.split(lengths)), list(sign.split(lengths))
+    return list(torch.split(ids, lengths)), list(torch.split(sign, lengths))
 
 
 def _positive(strips: Sequence[Strip], ids: Sequence[Tensor], signs: Sequence[Tensor]) -> dict[int, float]:
@@ -122,8 +121,8 @@ def _units(tracer: Tracer, strips: Sequence[Strip], ids: Sequence[Tensor]) -> li
                 raise NotFound("rows of one pre-activation move different units of the memory")
     filled = []
     for own, units in zip(ids, read, strict=True):
-        same = [known.get(number, unit) if number >= 0 else unit for number, unit in zip(own.tolist(), units.tolist(), strict=True)]
-        filled.append(torch.tensor(same))
+        pairs = zip(own.tolist(), units.tolist(), strict=True)
+        filled.append(torch.tensor([known.get(number, unit) if number >= 0 else unit for number, unit in pairs]))
     return filled
 
 

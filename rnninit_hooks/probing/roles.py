@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rnninit_hooks.probing.bench import FAR, Bench, Reading
+from rnninit_hooks.slots import Slot
 
 Part = Literal["retain", "input", "candidate", "output", "reset", "hidden", "recurrent part"]
 SEEN, NOTHING = 1e-6, 1e-9
@@ -182,7 +183,7 @@ class _Detective:
             return
         raise Undecided(f"{gate} cannot be pushed: it has neither a bias nor weights on the input")
 
-    def _reader(self, gate: str, echo: list[object]) -> None:
+    def _reader(self, gate: str, echo: Sequence[Slot]) -> None:
         closed, opened = (self.at({gate: push}, echo=echo) for push in (-FAR, FAR))
         deaf = self.at({})
         if not _everywhere(opened.memory - closed.memory):

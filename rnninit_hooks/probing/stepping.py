@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from rnninit_hooks.probing.laboratory import Noise
 
 STATE_NAME = re.compile(r"(h|c|s|m|hx|cx|hc|[hc]_?t|[hc]_?0|[hc]_?tm1)$|.*(state|hidden|prev|memor|cell|carry|hx|past|init).*")
-INPUT_SIZES = ("input_size", "input_dim", "in_features", "in_channels", "input_channels", "n_inputs", "inp_dim", "dim", "d_model", "n_in")
+INPUT_SIZES = (
+    "input_size", "input_dim", "in_features", "in_channels", "input_channels", "n_inputs", "inp_dim", "dim", "d_model", "n_in",
+)  # fmt: skip
 STATE_SIZES = (
-    "hidden_size", "hidden_dim", "hidden_channels", "state_size", "units", "n_hidden", "hid_dim", "out_channels", "out_features",
-    "cell_size", "dim_inner", "dim", "proj_size",
+    "hidden_size", "hidden_dim", "hidden_channels", "state_size", "units", "n_hidden", "hid_dim", "out_channels",
+    "out_features", "cell_size", "dim_inner", "dim", "proj_size",
 )  # fmt: skip
 MOST_TRIES = 6000
 
@@ -35,9 +37,9 @@ class Form:
 
 FORMS = (
     Form("(h, c)", 2, lambda s: (tuple(s),)),
-    Form("h, c", 2, lambda s: tuple(s)),
+    Form("h, c", 2, tuple),
     Form("[h, c]", 2, lambda s: (list(s),)),
-    Form("h", 1, lambda s: tuple(s)),
+    Form("h", 1, tuple),
     Form("(h,)", 1, lambda s: (tuple(s),)),
     Form("[h]", 1, lambda s: (list(s),)),
 )
@@ -168,7 +170,8 @@ def _ranks(module: nn.Module, layers: int) -> list[list[tuple[Shape, Shape]]]:
     ]  # fmt: skip
     if layers > 1:
         return [sequence[:1]]
-    return [image] if deepest > 2 and any(isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d) for m in module.modules()) else [cell, sequence]
+    convolves = deepest > 2 and any(isinstance(part, nn.Conv1d | nn.Conv2d | nn.Conv3d) for part in module.modules())
+    return [image] if convolves else [cell, sequence]
 
 
 def _works(module: nn.Module, step: Step) -> bool:

@@ -119,7 +119,7 @@ class Tracer:
             scale = rows[0].abs()
             alive = scale > 1e-13 * max(1.0, float(scale.max()))
             bits = [row / torch.where(alive, rows[0], torch.ones_like(row)) for row in rows[1:]]
-            clean = torch.stack([((bit - bit.round()).abs() < CLOSE) & (bit.round() * (1 - bit.round()) == 0) for bit in bits]).all(0)
+            clean = torch.stack([(bit.abs() < CLOSE) | ((bit - 1).abs() < CLOSE) for bit in bits]).all(0)
             code = sum(bit.round().long() << k for k, bit in enumerate(bits))
             fresh = alive & clean & (units < 0)
             units[fresh] = torch.as_tensor(code)[fresh]

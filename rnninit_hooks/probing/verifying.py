@@ -1,0 +1,159 @@
+"""Does a module do what its layout says? Asked of the module: every gate is pushed, by every way that leads to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from rnninit_hooks.anatomy import Organ, organ, organs
+from rnninit_hooks.dissection import dissect_organ, misfit
+from rnninit_hooks.findings import Finding
+from rnninit_hooks.layouts.model import Layout
+from rnninit_hooks.layouts.registry import layout_of
+from rnninit_hooks.probing.bench import FAR, Bench, Group, Handle, Reading
+from rnninit_hooks.probing.laboratory import copied, quiet
+from rnninit_hooks.probing.roles import Roles, find_roles
+from rnninit_hooks.probing.stepping import find_step
+from rnninit_hooks.probing.wiring import find_wiring, plain_wiring
+from rnninit_hooks.slots import Slot
+
+PARTS = {"input": "input", "cell": "candidate", "new": "candidate", "output": "output", "reset": "reset", "hidden": "hidden"}
+FIX = "correct the layout (ri.register_layout(..., replace=True)); `rnninit layouts TARGET` shows what probing finds"
+
+
+def verify_layout(module: nn.Module, layout: Layout | None = None) -> tuple[Finding, ...]:
+    """What a module's layout claims and the built module does not do; empty when all of it was seen to hold.
+
+    Every recurrent module below `module` is probed under the layout of its class, or `module` itself under `layout`:
+    order of the gates in every parameter, orientation, polarity, constants, signs of biases. Private float64 copies are
+    probed; the module, its buffers and the random streams stay bit for bit as they are. RNN107 is a claim disproved,
+    RNN116 a module that cannot be probed, with the reason; RNN108 says that no layout is there to be proved.
+
+    >>> import torch, rnninit_hooks as ri
+    >>> ri.verify_layout(torch.nn.LSTM(3, 4, num_layers=2, bidirectional=True))
+    ()
+    """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"verify_layout takes an instance of torch.nn.Module, found {module!r}")
+    if layout is not None:
+        return tuple(verify_organ(organ(module, "", layout=layout), layout))
+    known = [(one, found) for one in organs(module) if (found := layout_of(type(one.module))) and found.recurrent]
+    if not known:
+        return (_nothing(module),)
+    first = {id(one.module): (one, found) for one, found in reversed(known)}
+    return tuple(finding for one, found in reversed(list(first.values())) for finding in verify_organ(one, found))
+
+
+def _nothing(module: nn.Module) -> Finding:
+    return Finding(
+        "RNN108", f"no module of this {type(module).__name__} has a recurrent layout, so that there is nothing to verify",
+        level="warning", expected="a registered layout", fix="see `rnninit layouts TARGET --write`, or ri.infer_layout(module)",
+    )  # fmt: skip
+
+
+def verify_organ(body: Organ, layout: Layout) -> Iterator[Finding]:
+    """Findings about one module under one layout."""
+    if trouble := misfit(layout, body):
+        found = f"the layout {layout.name} does not fit: {trouble}"
+        yield Finding("RNN112", found, level="warning", address=body.path or None, fix=FIX)
+        return
+    if any(member.lazy or member.device.type == "meta" for member in body.members):
+        yield _unprobed(body, "it has parameters without memory")
+        return
+    with quiet():
+        yield from _probe(body, layout)
+
+
+def _unprobed(body: Organ, why: str) -> Finding:
+    return Finding(
+        "RNN116", f"{type(body.module).__name__} could not be probed: {why}", level="warning", address=body.path or None,
+        fix="nothing, if the layout is known to be right; `allow` this code where it stands",
+    )  # fmt: skip
+
+
+def _probe(body: Organ, layout: Layout) -> Iterator[Finding]:
+    try:
+        module = copied(body.module)
+    except Exception as error:  # whatever a module that cannot be copied raises
+        yield _unprobed(body, f"it cannot be copied ({error})")
+        return
+    groups = groups_of(module, layout)
+    step = find_step(module, len(groups))
+    wiring = None if step is None else find_wiring(module, step) or plain_wiring(module, step)
+    if step is None or wiring is None:
+        why = "no way was found to call it for one step" if step is None else "no state of it lives on by itself"
+        yield _unprobed(body, why)
+        return
+    for group in groups:
+        bench = Bench(module, step, wiring, group, len(groups), len({one.layer for one in groups}))
+        yield from _compare(body, layout, bench, find_roles(bench))
+
+
+def groups_of(module: nn.Module, layout: Layout) -> list[Group]:
+    """The slots of a module by layer and direction, in the order of its states."""
+    slots = dissect_organ(organ(module, "", layout=layout), layout).slots
+    found = {(slot.layer, slot.direction == "reverse") for slot in slots if slot.gate}
+    keys = sorted(found, key=lambda key: (key[0] or 0, key[1]))
+    return [
+        Group(layer, "reverse" if reverse else "forward", index, tuple(s for s in slots if _belongs(s, layer, reverse)))
+        for index, (layer, reverse) in enumerate(keys)
+    ]
+
+
+def _belongs(slot: Slot, layer: int | None, reverse: bool) -> bool:
+    return slot.layer is None or (slot.layer == layer and (slot.direction == "reverse") == reverse)
+
+
+def _compare(body: Organ, layout: Layout, bench: Bench, roles: Roles) -> Iterator[Finding]:
+    wrong = [*_wrong_roles(layout, bench, roles), *_wrong_ways(bench, roles)]
+    for gate, found, expected in wrong:
+        yield Finding("RNN107", found, address=_address(body, bench.group, gate), expected=expected, fix=FIX)
+    if roles.trouble and not wrong:
+        yield _unprobed(body, roles.trouble)
+
+
+def _address(body: Organ, group: Group, gate: str) -> str:
+    slot = next(slot for slot in group.slots if slot.gate == gate)
+    return f"{body.path}.{slot.address}" if body.path else slot.address
+
+
+Wrong = tuple[str, str, str]
+
+
+def _wrong_roles(layout: Layout, bench: Bench, roles: Roles) -> Iterator[Wrong]:
+    for gate, role in roles.found.items():
+        claimed = "retain" if gate in layout.polarity else PARTS.get(gate)
+        seen = f"the layout {layout.name} calls this block {gate}, and it acts as {role.part}: it {role.evidence}"
+        if claimed and claimed != role.part and not (claimed == "reset" and role.part == "recurrent part"):
+            yield gate, seen, f"a block that acts as {claimed}"
+        elif role.part == "retain" and role.polarity != layout.polarity.get(gate):
+            yield gate, seen, f"polarity {layout.polarity.get(gate, 0):+d}, as the layout says"
+        elif role.constant is not None and abs(role.constant - layout.constant.get(gate, 0.0)) > 1e-4:
+            yield gate, f"forward adds {role.constant:+g} to {gate}", f"{layout.constant.get(gate, 0.0):+g}, as the layout says"
+
+
+def _wrong_ways(bench: Bench, roles: Roles) -> Iterator[Wrong]:
+    """Every parameter that leads to a gate must do the same to it."""
+    opened = {gate: FAR for gate, role in roles.found.items() if role.part == "reset"}
+    echo = [s for gate, role in roles.found.items() if role.part == "candidate" for s in bench.group.of(gate, "recurrent")]
+    for gate, role in roles.found.items():
+        heard = echo if role.part == "reset" else []
+        readings = [(handle, _through(bench, gate, handle, opened, heard)) for handle in bench.handles(gate)]
+        for handle, reading in readings[1:]:
+            if not _same(reading, readings[0][1]):
+                name = handle[1].member.local
+                expected = f"the effect of {readings[0][0][1].member.local}"
+                yield gate, f"{name} does not lead to the gate {gate} where the layout says", expected
+                break
+
+
+def _through(bench: Bench, gate: str, handle: Handle, opened: dict[str, float], echo: list[Slot]) -> Reading:
+    base = {name: 0.55 - 0.37 * n for n, name in enumerate(bench.group.gates)}
+    return bench.read({**base, **opened, gate: 1.3}, via={gate: handle}, echo=echo)
+
+
+def _same(one: Reading, other: Reading) -> bool:
+    pairs = zip((one.memory, *one.visible), (other.memory, *other.visible), strict=True)
+    return all(bool(torch.allclose(a, b, rtol=0, atol=1e-9)) for a, b in pairs)
