@@ -67,8 +67,7 @@ def fingerprint(
     [('orthogonal', True)]
     """
     doubles = _checked(blocks, hidden_size, kernel)
-    stack = torch.cat(list(doubles.values()))
-    rows, columns = next(iter(doubles.values())).shape
+    stack, (rows, columns) = torch.cat(list(doubles.values())), next(iter(doubles.values())).shape
     if rows < SMALLEST_ROWS or not stack.isfinite().all():
         return dict.fromkeys(doubles, ())
     limit = ORTHOGONAL + epsilon
@@ -89,7 +88,6 @@ def fingerprint_bias(
 
     One gate's vector, or that of all gates when one call wrote them: random laws are not judged below 64 entries.
     `fan_in` adds the default of `nn.Linear`. Raises `ValueError` for no vector and sizes below 1.
-
     >>> fingerprint_bias(torch.ones(16), hidden_size=16)
     (Likeness(initialiser='constant', parameters={'value': 1.0}, fused=False, fit=0.0),)
     """
@@ -105,9 +103,8 @@ def _checked(blocks: Mapping[str, Tensor], hidden_size: int, kernel: int) -> dic
     shapes = {gate: tuple(block.shape) for gate, block in blocks.items()}
     if len(set(shapes.values())) != 1 or any(len(shape) != 2 or 0 in shape for shape in shapes.values()):
         raise ValueError(f"the gates of one parameter are matrices (out, in) of one shape; found {shapes}")
-    columns = next(iter(shapes.values()))[1]
-    if hidden_size < 1 or kernel < 1 or columns % kernel:
-        raise ValueError(f"hidden_size and kernel are at least 1 and kernel divides {columns}; found {hidden_size=}, {kernel=}")
+    if hidden_size < 1 or kernel < 1 or any(columns % kernel for _, columns in shapes.values()):
+        raise ValueError(f"hidden_size and kernel are at least 1, kernel divides in; found {hidden_size=}, {kernel=}, {shapes}")
     return {gate: to_double(block) for gate, block in blocks.items()}
 
 
@@ -134,10 +131,11 @@ def _orthogonal(matrix: Tensor, limit: float, *, fused: bool = False) -> tuple[L
 
 
 def _stacked(stack: Tensor, own: Mapping[str, tuple[Likeness, ...]], limit: float) -> tuple[Likeness, ...]:
-    each = all(like and like[0].initialiser in ("orthogonal", "identity") for like in own.values())
-    if each and stack.shape[1] < stack.shape[0]:  # orthogonal gates make the stack so too, √k times as large
-        return ()
-    return _identity(stack, fused=True) or _orthogonal(stack, limit, fused=True)
+    wide = stack.shape[1] >= stack.shape[0]
+    found = {like[0].initialiser if like else "" for like in own.values()}
+    if found == ({"orthogonal"} if wide else {""}):  # gates that are orthogonal each make a tall stack so too, √k as large
+        return _orthogonal(stack, limit, fused=True)
+    return _identity(stack, fused=True)
 
 
 def _pair(name: str, variance: float, fused: bool = False, **parameters: float) -> Iterator[_Law]:
@@ -148,7 +146,7 @@ def _pair(name: str, variance: float, fused: bool = False, **parameters: float) 
 def _plain(hidden: int, fan_in: int | None = None) -> list[_Law]:
     uniform = [("hidden_uniform", 1 / math.sqrt(hidden)), ("uniform", 0.1), ("uniform", 0.08)]
     uniform += [("uniform", 1 / math.sqrt(fan_in))] if fan_in else []
-    laws = [_Law(name, "uniform", bound, {"bound": bound}) for name, bound in uniform]
+    laws = [_Law(name, "uniform", bound, {"bound": bound}) for name, bound in dict.fromkeys(uniform)]
     return laws + [_Law("normal", "normal", std, {"std": std}) for std in (1.0, 0.1, 0.02, 0.01)]
 
 
@@ -174,8 +172,7 @@ def _random(block: Tensor, laws: Iterable[_Law], epsilon: float) -> tuple[Likene
 def _obeys(unit: Tensor, family: _Family, epsilon: float) -> bool:
     """All tests of one family at scale 1; the cheap ones first."""
     count, squares = unit.numel(), unit.square() / family.variance
-    largest = float(unit.abs().max())
-    if not family.extreme(largest * (1 - epsilon), largest * (1 + epsilon), count):
+    if not family.extreme(float(unit.abs().max()), epsilon, count):
         return False
     mean, central = float(unit.mean()) * math.sqrt(count / family.variance), (unit - unit.mean()).square()
     kurtosis = family.kurtosis(float(central.square().mean() / central.mean().square()), count)
@@ -210,30 +207,29 @@ def _uncorrelated(matrix: Tensor) -> bool:
     """False when lines of the smaller side are more, or less, correlated than independent entries would be."""
     smaller = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT
     lines, length = smaller.shape
-    if lines < SMALLEST_ROWS:
-        return True
-    unit = torch.nn.functional.normalize(smaller, dim=1)
-    pairs = lines * (lines - 1) // 2
+    unit, pairs = torch.nn.functional.normalize(smaller, dim=1), lines * (lines - 1) // 2
     total = ((unit @ unit.mT).square().sum() - lines) / 2
-    return _calm(float(_chi(total * length / pairs, pairs)))
+    return lines < SMALLEST_ROWS or _calm(float(_chi(total * length / pairs, pairs)))
 
 
 def _distributed(levels: Tensor, epsilon: float) -> bool:
     """Massart 1990: how far n sorted values of a distribution function may stray from n even steps."""
-    count = len(levels)
-    steps = torch.arange(count + 1, dtype=levels.dtype) / count
+    steps = torch.arange(len(levels) + 1, dtype=levels.dtype) / len(levels)
     distance = float(torch.maximum(levels - steps[:-1], steps[1:] - levels).max())
-    return distance < math.sqrt(math.log(2 / ALPHA) / (2 * count)) + epsilon
+    return distance < math.sqrt(math.log(2 / ALPHA) / (2 * len(levels))) + epsilon
 
 
-def _normal_extreme(low: float, high: float, count: int) -> bool:
-    inside = math.erf(high / math.sqrt(2))
-    return inside > 0 and count * math.log(inside) > math.log(ALPHA) and count * math.erfc(low / math.sqrt(2)) > ALPHA
+def _normal_extreme(largest: float, epsilon: float, count: int) -> bool:
+    inside, beyond = math.erf(largest * (1 + epsilon) / math.sqrt(2)), math.erfc(largest * (1 - epsilon) / math.sqrt(2))
+    return inside > 0 and count * math.log(inside) > math.log(ALPHA) and count * beyond > ALPHA
 
 
 @dataclass(frozen=True)
 class _Family:
-    """How entries of scale 1 behave: variance, the largest of n, standard scores, distribution function."""
+    """How entries of scale 1 behave: variance, the largest of n, standard scores, distribution function.
+
+    A uniform's kurtosis has the asymptotic variance 1.318/n; its power -2 is nearly normal from 64 entries on.
+    """
 
     variance: float
     extreme: Callable[[float, float, int], bool]
@@ -245,8 +241,7 @@ class _Family:
 _FAMILIES = {
     "uniform": _Family(
         1 / 3,
-        lambda low, high, count: low <= 1 and count * math.log(high) > math.log(ALPHA),
-        # a uniform's kurtosis has the asymptotic variance 1.318/n; this power of it is even at 64 entries nearly normal
+        lambda high, eps, count: high * (1 - eps) <= 1 and count * math.log(high * (1 + eps)) > math.log(ALPHA),
         lambda kurtosis, count: 0.784 * math.sqrt(count) * (1 - (1.8 / kurtosis) ** 2),
         lambda mean_square, count: (mean_square - 1) * math.sqrt(count / 0.8),
         lambda unit: (unit + 1) / 2,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rnninit_hooks.probing.laboratory import Noise
+from rnninit_hooks.probing.laboratory import Noise, free, gains
 from rnninit_hooks.probing.stepping import Step
 from rnninit_hooks.slots import Piece, Slot
 
@@ -63,7 +63,8 @@ class Bench:
         self.x = torch.zeros(step.input, dtype=torch.float64)
         self.x.view(-1)[0] = 1.0
         self.states = [noise.of(*shape, scale=0.7) for shape in step.states]
-        self._noise = {id(p): noise.like(p, 0.5) for p in module.parameters()}
+        self._gains = set(map(id, gains(module)))
+        self._noise = {id(p): noise.like(p, 0.5) for p in free(module)}
         self.units = int(self._unit(self.states[wiring.state]).numel())
         self._inlet = self._first_input()
 
@@ -119,9 +120,11 @@ class Bench:
 
     def _clear(self) -> None:
         fused = {id(stored) for slot in self.group.slots if slot.gate for piece in slot.pieces for stored in _stored(piece)}
-        for parameter in self.module.parameters():
-            free = parameter.dim() > 1 and id(parameter) not in fused and self._is_bystander(parameter)
-            parameter.copy_(self._noise[id(parameter)] if free else torch.zeros_like(parameter))
+        for parameter in free(self.module):
+            loose = parameter.dim() > 1 and id(parameter) not in fused and self._is_bystander(parameter)
+            parameter.copy_(self._noise[id(parameter)] if loose else torch.zeros_like(parameter))
+            if id(parameter) in self._gains and id(parameter) not in fused:
+                parameter.fill_(1.0)
 
     def _is_bystander(self, parameter: Tensor) -> bool:
         """A projection or another matrix without gates, which must let the signal through."""
@@ -145,6 +148,8 @@ class Bench:
             view.copy_((piece.sign * value).reshape(view.shape))
         elif slot.kind == "input":
             _column(slot, view).copy_(value / self._inlet)
+        elif view.dim() == 1:
+            view.copy_(value / self._unit(self.states[self.wiring.state]))
         else:
             hidden = self._unit(self.states[1 - self.wiring.state] if len(self.states) > 1 else self.states[0])
             _column(slot, view).copy_(value / hidden[0])

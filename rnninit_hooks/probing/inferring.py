@@ -15,10 +15,11 @@ from rnninit_hooks.layouts.model import Part as LayoutPart
 from rnninit_hooks.probing.bench import Bench, Group, Wiring
 from rnninit_hooks.probing.laboratory import copied, quiet
 from rnninit_hooks.probing.linking import Cut, NotFound, link
+from rnninit_hooks.probing.normed import straighten
 from rnninit_hooks.probing.roles import Role, Roles, find_roles
 from rnninit_hooks.probing.stepping import Step, find_step
 from rnninit_hooks.probing.strips import alive, find_strips
-from rnninit_hooks.probing.tracing import Strip, Tracer
+from rnninit_hooks.probing.tracing import DOUBLE, SINGLE, Strip, Tolerance, Tracer
 from rnninit_hooks.probing.wiring import find_wiring, plain_wiring
 
 _LSTM = {"retain": "forget", "input": "input", "candidate": "cell", "output": "output", "reset": "reset", "hidden": "hidden"}
@@ -60,8 +61,21 @@ def infer(module: nn.Module) -> Inference:
         return Inference(None, "it has no parameters")
     with quiet():
         try:
-            return Inference(_Inference(module).layout())
+            return _strictly_or_not(_Inference(module))
         except NotFound as why:
+            return Inference(None, str(why))
+        except RuntimeError as error:  # a module that keeps graphs or states between calls
+            return Inference(None, f"probing it failed: {error}")
+
+
+def _strictly_or_not(inference: _Inference) -> Inference:
+    """In float64; where that fails, once more for a module that computes in float32 whatever it is given."""
+    try:
+        return Inference(inference.layout(DOUBLE))
+    except NotFound as why:
+        try:
+            return Inference(inference.layout(SINGLE))
+        except NotFound:
             return Inference(None, str(why))
 
 
@@ -81,12 +95,12 @@ class _Inference:
             raise NotFound("no state of it lives on by itself, unit by unit")
         self.wiring: Wiring = wiring
 
-    def layout(self) -> Layout:
+    def layout(self, tolerance: Tolerance) -> Layout:
         """Trace, cut, push, name."""
-        tracer = Tracer(self.module, self.step, self.wiring)
+        tracer = Tracer(self.module, self.step, self.wiring, tolerance)
         strips, others = find_strips(tracer)
         self._refuse_entangled(tracer, others)
-        cuts, loose = link(tracer, strips)
+        cuts, loose = link(tracer, straighten(tracer, strips))
         if not cuts:
             raise NotFound("no parameter feeds a gate of the memory")
         rough = self._rough(cuts, self._projections(tracer, others))

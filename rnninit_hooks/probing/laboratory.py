@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from rnninit_hooks.marks import GUEST, PENDING
 
+NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 HOOKS = ("_forward_pre_hooks", "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks")
 
 
@@ -40,7 +42,35 @@ def copied(module: nn.Module) -> nn.Module:
     for part in twin.modules():
         _unhook(part)
     twin = twin.to(device="cpu", dtype=torch.float64).eval()
-    return twin.requires_grad_(True)
+    _widen_keras(twin)
+    for parameter in twin.parameters():
+        parameter.requires_grad_(parameter.is_floating_point())
+    _flatten_batch_norms(twin)
+    return twin
+
+
+def _widen_keras(twin: Any) -> None:
+    """Layers of Keras cast whatever they are given, and their variables remember a dtype of their own."""
+    if hasattr(twin, "dtype_policy"):
+        twin.dtype_policy = "float64"
+        for variable in getattr(twin, "variables", ()):
+            if str(getattr(variable, "_dtype", "")).startswith("float"):
+                variable._dtype = "float64"
+
+
+def _flatten_batch_norms(twin: nn.Module) -> None:
+    """In eval mode a batch norm is a scale and a shift: let the scale be 1, so that the shift is a bias like others."""
+    for part in twin.modules():
+        if isinstance(part, _BatchNorm) and part.running_var is not None and part.running_mean is not None:
+            part.running_mean.zero_()
+            part.running_var.fill_(1 - part.eps)
+            if part.weight is not None:
+                part.weight.requires_grad_(False).data.fill_(1.0)
+
+
+def free(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters that an experiment may set: floating point, and no scale of a batch norm."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
 def _unhook(part: nn.Module) -> None:
@@ -55,6 +85,11 @@ def _is_ours(hook: Any) -> bool:
     return str(getattr(function, "__module__", "")).startswith("rnninit_hooks.")
 
 
+def gains(module: nn.Module) -> list[Tensor]:
+    """What norms scale with: 1 lets through what goes in, and nothing where nothing does."""
+    return [part.weight for part in module.modules() if isinstance(part, NORMS) and isinstance(part.weight, Tensor)]
+
+
 class Noise:
     """Generic numbers that touch no global random stream."""
 
@@ -66,6 +101,6 @@ class Noise:
         return self.of(*tensor.shape, scale=scale)
 
     def of(self, *shape: int, scale: float = 1.0) -> Tensor:
-        """The same, of a shape."""
-        drawn = torch.randn(*shape, generator=self._generator, dtype=torch.float64)
-        return scale * (drawn + 0.2 * torch.where(drawn < 0, -1.0, 1.0))
+        """The same, of a shape; every number is one of float32, which some modules round their input to."""
+        drawn = torch.randn(shape, generator=self._generator, dtype=torch.float64)
+        return (scale * (drawn + 0.2 * torch.where(drawn < 0, -1.0, 1.0))).float().double()

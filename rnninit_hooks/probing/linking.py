@@ -11,8 +11,6 @@ from torch import Tensor
 from rnninit_hooks.probing.laboratory import Noise
 from rnninit_hooks.probing.tracing import Strip, Tracer
 
-SAME = 1e-7
-
 
 class NotFound(Exception):
     """Why no layout could be told."""
@@ -34,7 +32,7 @@ def link(tracer: Tracer, strips: Sequence[Strip]) -> tuple[list[Cut], list[Strip
 
     Raises `NotFound` with the reason when rows cannot be told apart or stand in no known order.
     """
-    ids, signs = _clusters(strips)
+    ids, signs = _clusters(strips, tracer.tolerance.same)
     positive = _positive(strips, ids, signs)
     biases = [k for k, strip in enumerate(strips) if not strip.columns and all(i in positive for i in ids[k].tolist())]
     matrices = [k for k, strip in enumerate(strips) if strip.columns]
@@ -52,7 +50,7 @@ def link(tracer: Tracer, strips: Sequence[Strip]) -> tuple[list[Cut], list[Strip
         cuts[k] = Cut(strips[k], gates, interleaved, _sign(strips[k], ids[k], signs[k], positive))
     found = _signatures(strips, ids, numbers)
     for k, blocks, interleaved in waiting:
-        gates = tuple(_gate_of(strips[k], ids[k], block, numbers, found) for block in blocks)
+        gates = tuple(_gate_of(tracer, strips[k], ids[k], block, numbers, found) for block in blocks)
         cuts[k] = Cut(strips[k], gates, interleaved)
     loose = [strip for k, strip in enumerate(strips) if k not in cuts]
     diagonal = [cut for strip in loose if (cut := _diagonal(tracer, strip, found, len(numbers))) is not None]
@@ -61,7 +59,7 @@ def link(tracer: Tracer, strips: Sequence[Strip]) -> tuple[list[Cut], list[Strip
     return [*(cuts[k] for k in sorted(cuts)), *diagonal], [strip for strip in loose if id(strip) not in kept]
 
 
-def _clusters(strips: Sequence[Strip]) -> tuple[list[Tensor], list[Tensor]]:
+def _clusters(strips: Sequence[Strip], same: float) -> tuple[list[Tensor], list[Tensor]]:
     """A number for every row, equal where the signatures are, up to sign; and that sign. Gated rows have -1."""
     every = torch.cat([strip.signature for strip in strips])
     usable = torch.cat([~strip.scaled for strip in strips]) & (every.abs().max(1).values > 1e-13)
@@ -76,7 +74,7 @@ def _clusters(strips: Sequence[Strip]) -> tuple[list[Tensor], list[Tensor]]:
     for row in order.tolist():
         if not usable[row]:
             break
-        if previous is None or bool((canonical[row] - previous).abs().max() > SAME * canonical[row].abs().max()):
+        if previous is None or bool((canonical[row] - previous).abs().max() > same * canonical[row].abs().max()):
             number += 1
             previous = canonical[row]
         ids[row] = number
@@ -149,7 +147,7 @@ def _signatures(strips: Sequence[Strip], ids: Sequence[Tensor], numbers: dict[tu
 
 
 def _gate_of(
-    strip: Strip, ids: Tensor, block: Tensor, numbers: dict[tuple[int, ...], int], found: dict[int, Tensor]
+    tracer: Tracer, strip: Strip, ids: Tensor, block: Tensor, numbers: dict[tuple[int, ...], int], found: dict[int, Tensor]
 ) -> int:
     """The gate of a block, some of whose rows read their source behind another gate."""
     key = tuple(ids[block].tolist())
@@ -158,7 +156,8 @@ def _gate_of(
     for gate, signature in found.items():
         usable = signature.abs().max(0).values > 1e-12
         ratio = strip.signature[block][:, usable] / signature[:, usable]
-        if bool(usable.any()) and bool(((ratio - ratio[:1]).abs() <= SAME * ratio.abs().max()).all()) and len(block) > 1:
+        even = (ratio - ratio[:1]).abs() <= tracer.tolerance.same * ratio.abs().max() if bool(usable.any()) else ratio > 0
+        if len(block) > 1 and bool(usable.any()) and bool(even.all()):
             return gate
     raise NotFound(f"{strip.name} reads a gated state, and no gate of another parameter goes with it")
 
@@ -172,15 +171,16 @@ def _diagonal(tracer: Tracer, strip: Strip, found: dict[int, Tensor], _: int) ->
         values = torch.stack([shot.sources[source] for shot in tracer.shots], 1)
         if len(values) != tracer.size:
             continue
-        gates = [_match(strip.signature.reshape(count, tracer.size, -1)[k] / values, found) for k in range(count)]
+        blocks = strip.signature.reshape(count, tracer.size, -1) / values
+        gates = [_match(block, found, tracer.tolerance.same) for block in blocks]
         if None not in gates:
             return Cut(strip, tuple(gate for gate in gates if gate is not None), False, 1, source)
     return None
 
 
-def _match(signature: Tensor, found: dict[int, Tensor]) -> int | None:
+def _match(signature: Tensor, found: dict[int, Tensor], same: float) -> int | None:
     for gate, known in found.items():
-        if bool(((signature - known).abs() <= SAME * known.abs().max()).all()):
+        if bool(((signature - known).abs() <= same * known.abs().max()).all()):
             return gate
     return None
 

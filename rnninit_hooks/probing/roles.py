@@ -92,7 +92,7 @@ class _Detective:
 
     def _retaining(self, gate: str, polarity: int) -> Role:
         values = torch.stack([self.at({gate: push}).slope for push in _SCAN])
-        shift = _shift(torch.logit(values) * polarity, "σ")
+        shift = _shift(torch.logit(values) * polarity)
         word = "keeps the old state when open" if polarity > 0 else "overwrites the old state when open"
         if shift is None:
             return Role("retain", polarity, None, f"{word}; the share kept is no plain sigmoid of it")
@@ -154,20 +154,28 @@ class _Detective:
         high, low = self.at({gate: FAR}).memory, self.at({gate: -FAR}).memory
         middle, half = (high + low) / 2, (high - low) / 2
         values = torch.stack([(self.at({gate: push}).memory - middle) / half for push in _SCAN])
-        shift = _shift(torch.atanh(values.clamp(-1, 1)), "tanh")
+        shift = _shift(torch.atanh(values.clamp(-1, 1)))
         words = f"is what is written, tanh(b {shift:+.3g})" if shift is not None else "is what is written; no plain tanh"
         self.found[gate] = Role("candidate", 0, shift, words)
 
     def _constant_scaling(self, gate: str) -> float | None:
-        closed, opened = self.at({gate: -FAR}).memory, self.at({gate: FAR}).memory
-        values = torch.stack([(self.at({gate: push}).memory - closed) / (opened - closed) for push in _SCAN])
-        return _shift(torch.logit(values), "σ")
+        """The constant of a gate that scales what is written, where it is the same whatever the other gates do."""
+        found = self._scaling(gate)
+        other = {name: value - 0.6 for name, value in self.base.items() if name != gate}
+        with_others = self._scaling(gate, other)
+        return found if found is not None and with_others is not None and abs(found - with_others) < 1e-6 else None
+
+    def _scaling(self, gate: str, others: dict[str, float] | None = None) -> float | None:
+        fixed = others or {}
+        closed, opened = self.at({**fixed, gate: -FAR}).memory, self.at({**fixed, gate: FAR}).memory
+        values = torch.stack([(self.at({**fixed, gate: push}).memory - closed) / (opened - closed) for push in _SCAN])
+        return _shift(torch.logit(values))
 
     def _constant_seen(self, gate: str) -> float | None:
         closed, opened = torch.cat(self.at({gate: -FAR}).visible), torch.cat(self.at({gate: FAR}).visible)
         moved = (opened - closed).abs() > SEEN
         values = torch.stack([((torch.cat(self.at({gate: p}).visible) - closed) / (opened - closed))[moved] for p in _SCAN])
-        return _shift(torch.logit(values), "σ")
+        return _shift(torch.logit(values))
 
     def _readers(self, silent: Iterable[str]) -> None:
         """Gates that matter only where the candidate reads the old state."""
@@ -192,7 +200,7 @@ class _Detective:
             raise Undecided(f"closing {gate} does not keep the candidate from reading the state")
         slopes = [self.at({gate: push}, echo=echo, rest=True).slope for push in (-FAR, FAR, *_SCAN)]
         values = torch.stack([(slope - slopes[0]) / (slopes[1] - slopes[0]) for slope in slopes[2:]])
-        self.found[gate] = Role("reset", 0, _shift(torch.logit(values), "σ"), "closing it, the candidate reads no old state")
+        self.found[gate] = Role("reset", 0, _shift(torch.logit(values)), "closing it, the candidate reads no old state")
 
     def _coupling(self, retain: str) -> None:
         """True when what is written is scaled by what is not kept."""
@@ -213,10 +221,9 @@ def _everywhere(values: Tensor) -> bool:
     return bool((values.abs() > SEEN).all())
 
 
-def _shift(straight: Tensor, _: str) -> float | None:
+def _shift(straight: Tensor) -> float | None:
     """The constant c where the numbers are b + c for every unit and every push b, else None."""
     found = straight - torch.tensor(_SCAN, dtype=torch.float64)[:, None]
     if not bool(found.isfinite().all()) or bool((found - found.mean()).abs().max() > 1e-6):
         return None
-    shift = round(found.mean().item(), 9)
-    return shift + 0.0
+    return round(found.mean().item(), 6) + 0.0

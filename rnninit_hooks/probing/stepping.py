@@ -131,7 +131,9 @@ def _arguments(module: nn.Module) -> tuple[tuple[str, ...] | None, int]:
         signature = inspect.signature(call if callable(call) else module.forward)
     except (TypeError, ValueError):
         return (), 0
-    given = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.POSITIONAL_ONLY, p.KEYWORD_ONLY)]
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.KEYWORD_ONLY)
+    plain = (inspect.Parameter.empty, None)  # a flag or a number is neither an input nor a state
+    given = [p for p in signature.parameters.values() if p.kind in kinds and p.default in plain]
     if len(given) < 2:
         open_ended = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
         return ((), 0) if open_ended else (None, 0)

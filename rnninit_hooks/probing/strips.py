@@ -8,9 +8,8 @@ from itertools import permutations
 import torch
 from torch import Tensor
 
-from rnninit_hooks.probing.tracing import Shot, Strip, Tracer, rows_of
+from rnninit_hooks.probing.tracing import Strip, Tracer, rows_of
 
-EXACT = 1e-8
 MOST_VECTORS = 4
 Columns = tuple[tuple[str, int], ...]
 
@@ -29,7 +28,7 @@ def find_strips(tracer: Tracer) -> tuple[list[Strip], list[str]]:
 
 def alive(tracer: Tracer, name: str, memory: bool = False) -> bool:
     """True when a parameter moves anything that comes out (or, on request, the memory)."""
-    shots = tracer.shots[:: len(tracer.shots) // 3] if memory else tracer.shots
+    shots = tracer.shots[:: tracer.outputs] if memory else tracer.shots
     return any(bool((shot.grads[name].abs() > 1e-13).any()) for shot in shots)
 
 
@@ -40,7 +39,7 @@ def _matrix(tracer: Tracer, name: str) -> Iterator[Strip]:
     for axis in (0, 1):
         mats = [rows_of(shot.grads[name], axis) for shot in tracer.shots]
         for columns in _splits(tracer, mats[0].shape[1]):
-            if (made := _read(tracer.shots, mats, columns)) is not None:
+            if (made := _read(tracer, mats, columns)) is not None:
                 yield Strip(name, axis, *made, columns)
                 break
 
@@ -52,19 +51,20 @@ def _splits(tracer: Tracer, width: int) -> Iterator[Columns]:
     yield from (((a, sizes[a]), (b, sizes[b])) for a, b in permutations(sizes, 2) if sizes[a] + sizes[b] == width)
 
 
-def _read(shots: list[Shot], mats: list[Tensor], columns: Columns) -> tuple[Tensor, Tensor] | None:
+def _read(tracer: Tracer, mats: list[Tensor], columns: Columns) -> tuple[Tensor, Tensor] | None:
     """Signature and gating of every row, where every block of columns is proportional to its source."""
+    shots, exact = tracer.shots, tracer.tolerance.ratio
     start, parts = 0, []
     for source, width in columns:
         blocks = [mat[:, start : start + width] for mat in mats]
-        parts.append(_proportional(blocks, [shot.sources[source] for shot in shots]))
+        parts.append(_proportional(blocks, [shot.sources[source] for shot in shots], exact))
         start += width
     if any(part is None for part in parts):
         return None
     known = [part for part in parts if part is not None]
     signature, scaled = known[0]
     for other, gated in known[1:]:
-        same = (other - signature).abs() <= EXACT * signature.abs().max()
+        same = (other - signature).abs() <= exact * signature.abs().max()
         if not bool((same.all(1) | gated | scaled).all()):
             return None
         signature = torch.where(scaled[:, None], other, signature)
@@ -72,18 +72,18 @@ def _read(shots: list[Shot], mats: list[Tensor], columns: Columns) -> tuple[Tens
     return signature, scaled
 
 
-def _proportional(blocks: list[Tensor], sources: list[Tensor]) -> tuple[Tensor, Tensor] | None:
+def _proportional(blocks: list[Tensor], sources: list[Tensor], exact: float) -> tuple[Tensor, Tensor] | None:
     rows, fits, shares = [], [], []
     for block, source in zip(blocks, sources, strict=True):
         along = block @ source / source.dot(source)
         gap = (block - along[:, None] * source).abs().max(1).values
-        fits.append(gap <= EXACT * (block.abs().max() + 1e-30))
+        fits.append(gap <= exact * (block.abs().max() + 1e-30))
         rows.append(along)
         shares.append(block / source)
     direct = torch.stack(fits).all(0)
     if bool(direct.all()):
         return torch.stack(rows, 1), ~direct
-    gated = [_gated(share[~direct]) for share in shares]
+    gated = [_gated(share[~direct], exact) for share in shares]
     if any(values is None for values in gated):
         return None
     for row, values in zip(rows, gated, strict=True):
@@ -91,13 +91,13 @@ def _proportional(blocks: list[Tensor], sources: list[Tensor]) -> tuple[Tensor, 
     return torch.stack(rows, 1), ~direct
 
 
-def _gated(shares: Tensor) -> Tensor | None:
+def _gated(shares: Tensor, exact: float) -> Tensor | None:
     """Rows that read one and the same source behind a gate: share[r, m] = row[r] gate[m], all gates positive."""
     if not bool((shares.abs() > 1e-14).any()):
         return shares[:, 0]
     best = int(shares.abs().max(1).values.argmax())
     gate = shares[best] / shares[best][0]
-    straight = (shares - shares[:, :1] * gate).abs().max() <= EXACT * shares.abs().max()
+    straight = (shares - shares[:, :1] * gate).abs().max() <= exact * shares.abs().max()
     return shares[:, 0] if bool(straight) and bool((gate > 0).all()) else None
 
 

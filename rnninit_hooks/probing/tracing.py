@@ -7,7 +7,7 @@ bias) belong to one gate unit exactly when what is left of their gradients is eq
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,20 @@ from rnninit_hooks.probing.bench import Wiring
 from rnninit_hooks.probing.laboratory import Noise
 from rnninit_hooks.probing.stepping import Step
 
-POINTS, CLOSE = 3, 1e-7
+POINTS, MOST_POINTS, PATIENCE = 3, 24, 4
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How exactly numbers must agree: `ratio` within one gradient, `same` between gradients, `bit` for units."""
+
+    ratio: float = 1e-8
+    same: float = 1e-7
+    bit: float = 1e-7
+
+
+DOUBLE = Tolerance()
+SINGLE = Tolerance(1e-5, 5e-5, 5e-5)  # for modules that compute in float32 whatever they are given
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,17 +67,40 @@ class Strip:
 class Tracer:
     """Gradients of a module's step at generic points."""
 
-    def __init__(self, module: nn.Module, step: Step, wiring: Wiring) -> None:
-        self.module, self.step, self.wiring = module, step, wiring
-        self.parameters = {name: p for name, p in module.named_parameters() if p.is_floating_point()}
+    def __init__(self, module: nn.Module, step: Step, wiring: Wiring, tolerance: Tolerance = DOUBLE) -> None:
+        self.module, self.step, self.wiring, self.tolerance = module, step, wiring, tolerance
+        self.parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
         self.size = int(torch.Size(step.states[wiring.state]).numel())
         self.shots = [shot for seed in range(POINTS) for shot in self._shots(seed)]
+        self.outputs = len(self.shots) // POINTS
+        self._wake_all()
 
-    def _run(self, seed: int, mask: Tensor | None = None) -> tuple[list[Tensor], dict[str, Tensor]]:
+    def _wake_all(self) -> None:
+        """More points, as long as they find numbers that had no effect so far: half of all rectified units sleep."""
+        asleep, idle = self._asleep(), 0
+        for seed in range(POINTS, MOST_POINTS):
+            if not asleep or idle == PATIENCE:
+                return
+            more = list(self._shots(seed))
+            still = {name: dead & _never(more, name) for name, dead in asleep.items()}
+            woken = sum(int(dead.sum()) for dead in asleep.values()) - sum(int(dead.sum()) for dead in still.values())
+            idle = 0 if woken else idle + 1
+            self.shots += more if woken else []
+            asleep = {name: dead for name, dead in still.items() if bool(dead.any())}
+
+    def _asleep(self) -> dict[str, Tensor]:
+        """Where a parameter that matters has numbers that never did."""
+        dead = {name: _never(self.shots, name) for name in self.parameters}
+        return {name: found for name, found in dead.items() if bool(found.any()) and not bool(found.all())}
+
+    def _run(
+        self, seed: int, mask: Tensor | None = None, fixed: Mapping[str, Tensor] | None = None
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         noise = Noise(100 + seed)
         with torch.no_grad():
-            for parameter in self.parameters.values():
-                parameter.copy_(noise.like(parameter, 0.6 / max(1.0, parameter.shape[-1] ** 0.5)))
+            for name, parameter in self.parameters.items():
+                drawn = noise.like(parameter, 0.6 / max(1, *parameter.shape) ** 0.5 if parameter.dim() > 1 else 0.6)
+                parameter.copy_((fixed or {}).get(name, drawn))
         x, states = noise.of(*self.step.input), [noise.of(*shape) for shape in self.step.states]
         if mask is not None:
             states[self.wiring.state] = states[self.wiring.state] * mask.reshape(states[self.wiring.state].shape)
@@ -78,6 +114,15 @@ class Tracer:
             name: torch.zeros_like(p) if grad is None else grad.detach()
             for (name, p), grad in zip(self.parameters.items(), found, strict=True)
         }
+
+    def grads_where(self, fixed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Gradients of everything that comes out, at a generic point where some parameters have given values."""
+        outputs, _ = self._run(5, fixed=fixed)
+        total: dict[str, Tensor] = {}
+        for k, target in enumerate(self._targets(outputs)):
+            for name, grad in self._grads(target, Noise(60 + k).of(target.numel())).items():
+                total[name] = total[name] + grad.abs() if name in total else grad.abs()
+        return total
 
     def _targets(self, outputs: list[Tensor]) -> list[Tensor]:
         """The memory first, then the other outputs that differ from it."""
@@ -117,9 +162,9 @@ class Tracer:
         for strip, units in zip(strips, found, strict=True):
             rows = [row_sums(strip, grad[strip.name]) for grad in grads]
             scale = rows[0].abs()
-            alive = scale > 1e-13 * max(1.0, float(scale.max()))
+            alive = scale > 1e-5 * self.tolerance.ratio * max(1.0, float(scale.max()))
             bits = [row / torch.where(alive, rows[0], torch.ones_like(row)) for row in rows[1:]]
-            clean = torch.stack([(bit.abs() < CLOSE) | ((bit - 1).abs() < CLOSE) for bit in bits]).all(0)
+            clean = torch.stack([_is_bit(bit, self.tolerance.bit) for bit in bits]).all(0)
             code = sum(bit.round().long() << k for k, bit in enumerate(bits))
             fresh = alive & clean & (units < 0)
             units[fresh] = torch.as_tensor(code)[fresh]
@@ -137,6 +182,15 @@ class Tracer:
             fresh = rows[0] & (units < 0) & (torch.as_tensor(code) < self.size)
             if not strip.columns or strip.columns[0][0] == "x":  # a row that reads the state vanishes with it too
                 units[fresh] = torch.as_tensor(code)[fresh]
+
+
+def _never(shots: Sequence[Shot], name: str) -> Tensor:
+    """Where a parameter's gradient is 0 in every shot."""
+    return torch.stack([shot.grads[name] == 0 for shot in shots]).all(0)
+
+
+def _is_bit(values: Tensor, within: float) -> Tensor:
+    return (values.abs() < within) | ((values - 1).abs() < within)
 
 
 def _codes(size: int) -> list[Tensor]:

@@ -20,6 +20,7 @@ from rnninit_hooks.probing.wiring import find_wiring, plain_wiring
 from rnninit_hooks.slots import Slot
 
 PARTS = {"input": "input", "cell": "candidate", "new": "candidate", "output": "output", "reset": "reset", "hidden": "hidden"}
+PUSH = 1.3
 FIX = "correct the layout (ri.register_layout(..., replace=True)); `rnninit layouts TARGET` shows what probing finds"
 
 
@@ -63,7 +64,11 @@ def verify_organ(body: Organ, layout: Layout) -> Iterator[Finding]:
         yield _unprobed(body, "it has parameters without memory")
         return
     with quiet():
-        yield from _probe(body, layout)
+        try:
+            findings = list(_probe(body, layout))
+        except RuntimeError as error:  # a module that keeps graphs or states between calls
+            findings = [_unprobed(body, f"probing it failed ({error})")]
+    yield from findings
 
 
 def _unprobed(body: Organ, why: str) -> Finding:
@@ -124,7 +129,7 @@ Wrong = tuple[str, str, str]
 
 def _wrong_roles(layout: Layout, bench: Bench, roles: Roles) -> Iterator[Wrong]:
     for gate, role in roles.found.items():
-        claimed = "retain" if gate in layout.polarity else PARTS.get(gate)
+        claimed = _claimed(layout, gate)
         seen = f"the layout {layout.name} calls this block {gate}, and it acts as {role.part}: it {role.evidence}"
         if claimed and claimed != role.part and not (claimed == "reset" and role.part == "recurrent part"):
             yield gate, seen, f"a block that acts as {claimed}"
@@ -134,24 +139,49 @@ def _wrong_roles(layout: Layout, bench: Bench, roles: Roles) -> Iterator[Wrong]:
             yield gate, f"forward adds {role.constant:+g} to {gate}", f"{layout.constant.get(gate, 0.0):+g}, as the layout says"
 
 
+def _claimed(layout: Layout, gate: str) -> str | None:
+    """What the gate's name and polarity claim; nothing where several gates retain memories of their own."""
+    if gate in layout.polarity:
+        return "retain" if len(layout.polarity) == 1 else None
+    return None if gate == "hidden" and layout.polarity else PARTS.get(gate)
+
+
 def _wrong_ways(bench: Bench, roles: Roles) -> Iterator[Wrong]:
-    """Every parameter that leads to a gate must do the same to it."""
-    opened = {gate: FAR for gate, role in roles.found.items() if role.part == "reset"}
-    echo = [s for gate, role in roles.found.items() if role.part == "candidate" for s in bench.group.of(gate, "recurrent")]
-    for gate, role in roles.found.items():
-        heard = echo if role.part == "reset" else []
-        readings = [(handle, _through(bench, gate, handle, opened, heard)) for handle in bench.handles(gate)]
-        for handle, reading in readings[1:]:
-            if not _same(reading, readings[0][1]):
-                name = handle[1].member.local
-                expected = f"the effect of {readings[0][0][1].member.local}"
-                yield gate, f"{name} does not lead to the gate {gate} where the layout says", expected
-                break
+    """A parameter that does to the layer what another gate does, or the opposite, leads elsewhere than is claimed.
+
+    One that does something else altogether proves nothing: what it is multiplied with may be gated or normalised.
+    """
+    for gate in roles.found:
+        ways = bench.handles(gate)
+        lab = _Lab(bench, roles, gate)
+        own, still, against = (lab.read({gate: push}) for push in (PUSH, 0.0, -PUSH))
+        for handle in ways[1:]:
+            reading = lab.read({gate: PUSH}, handle)
+            if _same(reading, own) or _same(reading, still):
+                continue
+            meant = {other: lab.read({gate: 0.0, other: lab.base[other] + PUSH}) for other in roles.found if other != gate}
+            others = [other for other, effect in meant.items() if _same(reading, effect)]
+            expected = f"the effect of {ways[0][1].member.local}"
+            if others:
+                yield gate, f"{handle[1].member.local} leads to {others[0]} where the layout says {gate}", expected
+            elif _same(reading, against):
+                yield gate, f"{handle[1].member.local} has the other sign than the layout says", expected
 
 
-def _through(bench: Bench, gate: str, handle: Handle, opened: dict[str, float], echo: list[Slot]) -> Reading:
-    base = {name: 0.55 - 0.37 * n for n, name in enumerate(bench.group.gates)}
-    return bench.read({**base, **opened, gate: 1.3}, via={gate: handle}, echo=echo)
+class _Lab:
+    """Readings about one gate: gates that let the state through are open, and the candidate hears it where it must."""
+
+    def __init__(self, bench: Bench, roles: Roles, gate: str) -> None:
+        opened = {name: FAR for name, role in roles.found.items() if role.part == "reset" and name != gate}
+        self.bench = bench
+        self.base = {**{name: 0.55 - 0.37 * n for n, name in enumerate(bench.group.gates)}, **opened}
+        hears = [name for name, role in roles.found.items() if role.part == "candidate" and roles.found[gate].part == "reset"]
+        self.echo = [slot for name in hears for slot in bench.group.of(name, "recurrent")]
+
+    def read(self, pushes: dict[str, float], handle: Handle | None = None) -> Reading:
+        """The layer with some gates pushed, the first of them by a given way."""
+        via = {next(iter(pushes)): handle} if handle else None
+        return self.bench.read({**self.base, **pushes}, via=via, echo=self.echo)
 
 
 def _same(one: Reading, other: Reading) -> bool:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rnninit_hooks.probing.bench import Wiring
-from rnninit_hooks.probing.laboratory import Noise
+from rnninit_hooks.probing.laboratory import Noise, free
 from rnninit_hooks.probing.stepping import Step
 
 
@@ -40,7 +40,7 @@ def _point(step: Step, seed: int) -> tuple[Tensor, list[Tensor]]:
 
 def _fading(module: nn.Module, step: Step, state: int) -> list[tuple[int, int]]:
     with torch.no_grad():
-        for parameter in module.parameters():
+        for parameter in free(module):
             parameter.zero_()
     slopes = [_slopes(module, step, state, seed) for seed in (3, 4)]
     straight = []
@@ -73,10 +73,10 @@ def _entanglement(module: nn.Module, step: Step) -> list[int]:
     """How many numbers of the parameters each output depends on, at a generic point."""
     noise = Noise(5)
     with torch.no_grad():
-        for parameter in module.parameters():
+        for parameter in free(module):
             parameter.copy_(noise.like(parameter, 0.4))
     outputs = step(module, *_point(step, 6))
-    parameters = list(module.parameters())
+    parameters = free(module)
     counts = []
     for output in outputs:
         weights = Noise(8).of(*output.shape)

@@ -318,6 +318,7 @@ def test_export_and_trace_of_a_pending_model_say_what_to_do():
             assert "materialize" in str(error)
         else:
             assert same(bits(model), eager())
+        ri.materialize(model)  # some versions of torch keep what they failed to export
 
 
 def test_the_global_random_stream_is_the_same_with_and_without_a_pending_initialisation():

@@ -119,7 +119,7 @@ def specs(draw: st.DrawFn) -> Spec:
         style, draw(st.integers(1, 6)), draw(st.integers(2, 7)), tuple(draw(st.permutations(gates))),
         draw(st.booleans()), draw(st.booleans()), draw(st.sampled_from((1, -1))),
         tuple((gate, draw(constants)) for gate in gates), tuple(draw(st.lists(st.sampled_from((1, -1)), max_size=3))),
-        draw(st.booleans()), draw(st.booleans()), draw(st.booleans()),
+        style != "gru_after" and draw(st.booleans()), draw(st.booleans()), draw(st.booleans()),
     )  # fmt: skip
 
 

@@ -83,8 +83,9 @@ class Lifecycle(RuleBasedStateMachine):
 
     @initialize(inner=models(max_size=5), policy=policies())
     def begin(self, inner, policy):
-        if ledgers.any_live():  # of an example that failed
+        if ledgers.any_live():  # of an example that failed, or kept by a tool of torch
             gc.collect()
+            ledgers._live.clear()
         watch._stop()
         policy = policy.model_copy(update={"rules": (*EVERY_SLOT, *policy.rules)})
         self.policy, self.model = policy, Body(inner)
