@@ -102,7 +102,7 @@ def _children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def organ(module: nn.Module, path: str, claimed: frozenset[str] = frozenset(), layout: Layout | None = None) -> Organ:
     """One module alone, under a given path, with what its layout (that of its class, or another) claims of its children."""
     own = [(module, local, local) for local in logical_names(module)]
-    found = [*own, *_claims(module, layout or layout_of(type(module)))]
+    found = [*own, *_claims(module, layout or layout_of(module))]
     members = (_member(module, owner, path, local, leaf) for owner, local, leaf in found if join(path, local) not in claimed)
     return Organ(path, module, tuple(members))
 

@@ -65,7 +65,7 @@ def dissect_organ(organ: Organ, layout: Layout | None = None) -> Anatomy:
     """Cut one module's parameters into slots, by the layout of its class unless another is given."""
     shaped = [member for member in organ.members if not member.lazy]
     lazy = tuple(member for member in organ.members if member.lazy)
-    layout = layout or (layout_of(type(organ.module)) if shaped else None)
+    layout = layout or (layout_of(organ.module) if shaped else None)
     trouble = misfit(layout, organ) if layout else None
     if layout and trouble:
         finding = _misfit_finding(layout, organ, trouble)

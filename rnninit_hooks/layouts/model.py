@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from rnninit_hooks.errors import RegistrationError
 
@@ -99,6 +99,7 @@ class Layout:
     `bias_hh` sits inside the reset product, pytorch/pytorch#750). `polarity` holds +1 for a gate that keeps the old
     state when open, -1 for one that overwrites it; `constant` what `forward` adds to a gate. `size` names the module
     attribute that one gate's extent must equal. `required` names parts without which the layout does not fit.
+    `when` holds (attribute, value) pairs that the module must have, where a class has several layouts by option.
     `evidence` and `confidence` (0 to 1) are there when the layout was inferred.
     """
 
@@ -112,6 +113,7 @@ class Layout:
     size: str | None = None
     recurrent: bool = True
     required: tuple[str, ...] = ()
+    when: tuple[tuple[str, Any], ...] = ()
     evidence: tuple[str, ...] = ()
     confidence: float | None = None
 
@@ -137,6 +139,10 @@ class Layout:
     def gates(self) -> tuple[str, ...]:
         """Every gate of every part, in first-seen order."""
         return tuple(dict.fromkeys(gate for part in self.parts for gate in part.order))
+
+    def speaks_of(self, module: object) -> bool:
+        """True when a module of the right class has every attribute that `when` asks for."""
+        return all(getattr(module, name, None) == value for name, value in self.when)
 
     @property
     def deep(self) -> bool:

@@ -13,7 +13,7 @@ from rnninit_hooks.layouts.torch_modules import torch_layouts
 
 ENTRY_POINTS = "rnninit_hooks.layouts"
 _BY_NAME: dict[str, Layout] = {}
-_BY_CLASS: dict[str, Layout] = {}
+_BY_CLASS: dict[str, tuple[Layout, ...]] = {}
 _loaded: list[bool] = []
 
 
@@ -51,33 +51,52 @@ def layouts() -> Mapping[str, Layout]:
     return MappingProxyType(_BY_NAME)
 
 
-def layout_of(cls: type) -> Layout | None:
-    """The layout of a class or of the nearest of its bases that has one."""
+def layouts_of(cls: type) -> tuple[Layout, ...]:
+    """The layouts of a class, or of the nearest of its bases that has any: several where options decide."""
     _load_once()
     for base in cls.__mro__:
         for name in (f"{base.__module__}.{base.__qualname__}", f"*.{base.__name__}"):
             if found := _BY_CLASS.get(name):
                 return found
-    return None
+    return ()
+
+
+def layout_of(module: object) -> Layout | None:
+    """The layout of a module: of its class, or of the nearest of its bases that has one, with the options that it has."""
+    return next((layout for layout in layouts_of(type(module)) if layout.speaks_of(module)), None)
+
+
+def _rivals(layout: Layout) -> set[str]:
+    """Layouts of the same classes that could speak of the same module."""
+    known = [other for cls in layout.classes for other in _BY_CLASS.get(cls, ())]
+    return {other.name for other in known if not _exclusive(layout, other)}
+
+
+def _exclusive(one: Layout, other: Layout) -> bool:
+    asked = dict(other.when)
+    return any(name in asked and asked[name] != value for name, value in one.when)
 
 
 def _refuse_taken(layout: Layout, replace: bool) -> None:
-    owners = {_BY_CLASS[cls].name for cls in layout.classes if cls in _BY_CLASS}
-    taken = owners | ({layout.name} & set(_BY_NAME))
+    taken = _rivals(layout) | ({layout.name} & set(_BY_NAME))
     if taken and not replace:
-        raise RegistrationError(f"layout {layout.name!r}: {sorted(taken)} speak of it already; pass replace=True to replace")
+        raise RegistrationError(
+            f"layout {layout.name!r}: {sorted(taken)} speak of it already; pass replace=True to replace, or tell them apart "
+            "by `when`"
+        )
 
 
 def _drop(layout: Layout) -> None:
-    stale = {layout.name, *(_BY_CLASS[cls].name for cls in layout.classes if cls in _BY_CLASS)}
-    for name in stale & set(_BY_NAME):
-        for cls in _BY_NAME.pop(name).classes:
-            _BY_CLASS.pop(cls, None)
+    for name in ({layout.name} | _rivals(layout)) & set(_BY_NAME):
+        stale = _BY_NAME.pop(name)
+        for cls in stale.classes:
+            _BY_CLASS[cls] = tuple(one for one in _BY_CLASS.get(cls, ()) if one is not stale)
 
 
 def _add(layout: Layout) -> None:
     _BY_NAME[layout.name] = layout
-    _BY_CLASS.update(dict.fromkeys(layout.classes, layout))
+    for cls in layout.classes:
+        _BY_CLASS[cls] = (*_BY_CLASS.get(cls, ()), layout)
 
 
 def _load_once() -> None:

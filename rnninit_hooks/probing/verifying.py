@@ -40,7 +40,7 @@ def verify_layout(module: nn.Module, layout: Layout | None = None) -> tuple[Find
         raise TypeError(f"verify_layout takes an instance of torch.nn.Module, found {module!r}")
     if layout is not None:
         return tuple(verify_organ(organ(module, "", layout=layout), layout))
-    known = [(one, found) for one in organs(module) if (found := layout_of(type(one.module))) and found.recurrent]
+    known = [(one, found) for one in organs(module) if (found := layout_of(one.module)) and found.recurrent]
     if not known:
         return (_nothing(module),)
     first = {id(one.module): (one, found) for one, found in reversed(known)}

@@ -125,9 +125,9 @@ def test_installed_packages_register_by_entry_point_and_a_broken_one_is_heard(mo
     monkeypatch.setattr(registry, "_BY_NAME", {})
     monkeypatch.setattr(registry, "_BY_CLASS", {})
     with pytest.warns(ri.RnnInitWarning, match="broken"):
-        found = registry.layout_of(TransposedCell)
+        found = registry.layouts_of(TransposedCell)[0]
     assert found is LAYOUT
-    assert registry.layout_of(nn.LSTM).name == "torch.LSTM"
+    assert registry.layouts_of(nn.LSTM)[0].name == "torch.LSTM"
 
 
 def test_something_else_than_a_layout_is_refused():
