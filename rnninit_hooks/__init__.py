@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rnninit_hooks.errors import (
         AddressError as AddressError,
     )
+    from rnninit_hooks.errors import LayoutFileError as LayoutFileError
     from rnninit_hooks.errors import (
         PendingInit as PendingInit,
     )
@@ -62,11 +63,14 @@ if TYPE_CHECKING:
         materialize as materialize,
     )
     from rnninit_hooks.inspection import inspect as inspect
+    from rnninit_hooks.layout_files import load_layouts as load_layouts
     from rnninit_hooks.layouts.model import Layout as Layout
     from rnninit_hooks.layouts.model import Part as Part
     from rnninit_hooks.layouts.registry import register_layout as register_layout
     from rnninit_hooks.planning import Plan as Plan
     from rnninit_hooks.planning import plan as plan
+    from rnninit_hooks.probing.inferring import infer_layout as infer_layout
+    from rnninit_hooks.probing.verifying import verify_layout as verify_layout
     from rnninit_hooks.recipes.base import Block as Block
     from rnninit_hooks.recipes.base import Breach as Breach
     from rnninit_hooks.recipes.base import Draw as Draw
@@ -122,6 +126,7 @@ if TYPE_CHECKING:
     )
     from rnninit_hooks.record import Record as Record
     from rnninit_hooks.rows import FactTable as FactTable
+    from rnninit_hooks.rows import MemoryFacts as MemoryFacts
     from rnninit_hooks.rows import Report as Report
     from rnninit_hooks.rows import Row as Row
     from rnninit_hooks.rows import SlotFacts as SlotFacts
@@ -136,11 +141,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "rnninit_hooks.errors": (
-        "AddressError", "PendingInit", "PolicyError", "RecordError", "RegistrationError", "RnnInitError", "RnnInitWarning",
-        "RuleFileError", "WriteError",
+        "AddressError", "LayoutFileError", "PendingInit", "PolicyError", "RecordError", "RegistrationError", "RnnInitError",
+        "RnnInitWarning", "RuleFileError", "WriteError",
     ),
     "rnninit_hooks.findings": ("CODES", "Code", "Finding", "Place"),
-    "rnninit_hooks.rows": ("FactTable", "Report", "Row", "SlotFacts"),
+    "rnninit_hooks.rows": ("FactTable", "MemoryFacts", "Report", "Row", "SlotFacts"),
     "rnninit_hooks.rules.models": ("Allow", "Match", "Policy", "Rule"),
     "rnninit_hooks.rules.load": ("load", "loads", "preset"),
     "rnninit_hooks.rules.schema": ("json_schema",),
@@ -153,8 +158,11 @@ _HOMES = {
     ),
     "rnninit_hooks.recipes.memory": ("Retention", "Timescale"),
     "rnninit_hooks.recipes.orthogonal": ("Orthogonal",),
+    "rnninit_hooks.layout_files": ("load_layouts",),
     "rnninit_hooks.layouts.model": ("Layout", "Part"),
     "rnninit_hooks.layouts.registry": ("register_layout",),
+    "rnninit_hooks.probing.inferring": ("infer_layout",),
+    "rnninit_hooks.probing.verifying": ("verify_layout",),
     "rnninit_hooks.address": ("Address",),
     "rnninit_hooks.planning": ("Plan", "plan"),
     "rnninit_hooks.applying": ("apply",),

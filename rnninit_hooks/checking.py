@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.planning import Plan, plan
+from rnninit_hooks.probing.proposing import probed
 from rnninit_hooks.recipes.base import Block, Breach
 from rnninit_hooks.rows import Report, Row
 from rnninit_hooks.units import Unit, stacked_value, whole_block
@@ -37,12 +38,13 @@ class Verdict:
         return not self.breaches
 
 
-def check(model: nn.Module, policy: Policy | str | Path) -> Report:
+def check(model: nn.Module, policy: Policy | str | Path, *, probe: bool = False) -> Report:
     """Judge every slot that a policy decides by the law of its recipe.
 
     Meant for models at initialisation, made by this package or by anybody else: laws of exact recipes (constants,
     orthogonality) are equalities up to rounding, laws of random ones are ranges and moments with a false-alarm rate
-    below one in 10⁹ per slot. `report.ok` is False when a law is broken or the plan itself has errors.
+    below one in 10⁹ per slot. `report.ok` is False when a law is broken or the plan itself has errors. Layouts of classes
+    that are not torch's own are verified on private copies (RNN107); with `probe`, torch's too.
 
     >>> import torch, rnninit_hooks as ri
     >>> lstm = torch.nn.LSTM(16, 16)
@@ -53,7 +55,8 @@ def check(model: nn.Module, policy: Policy | str | Path) -> Report:
     """
     decided = plan(model, policy)
     verdicts = tuple(_judge(unit) for unit in decided.units if _judgeable(unit))
-    findings = (*decided.findings, *_broken(verdicts), *_uneven(verdicts), *_unjudged(decided))
+    shown = probed(model, everything=probe)
+    findings = (*decided.findings, *shown, *_broken(verdicts), *_uneven(verdicts), *_unjudged(decided))
     own = tuple(finding for finding in findings if finding.code != "RNN110")
     stale = tuple(finding for finding in findings if finding.code == "RNN110")
     kept, allowed = weigh(decided.policy, own, stale_prefix="RNN2")

@@ -44,6 +44,12 @@ class RuleFileError(_WithFindings, ValueError):
     headline = "the rules cannot be read: {count} problem{s}"
 
 
+class LayoutFileError(_WithFindings, ValueError):
+    """A file of layouts is not one. `findings` lists every problem with its place."""
+
+    headline = "the layouts cannot be read: {count} problem{s}"
+
+
 class PolicyError(_WithFindings, ValueError):
     """A policy and a model do not fit. Raised before the first write; `findings` says why."""
 

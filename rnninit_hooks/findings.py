@@ -116,7 +116,7 @@ CODES: dict[str, Code] = _table(
     ("RNN113", "no-way-to-write", "error", "a parameter that a rule decides cannot be written"),
     ("RNN114", "regex-timeout", "error", "a pattern took too long on a parameter name"),
     ("RNN115", "kept-because-touched", "warning", "a pending slot was written by somebody else and is kept"),
-    ("RNN116", "layout-not-probed", "warning", "a module could not be probed, so that its layout is not proved"),
+    ("RNN116", "layout-not-probed", "info", "a module could not be probed, so that its layout is not proved"),
     ("RNN201", "law-broken", "error", "a slot does not obey the recipe that its rule asks for"),
     ("RNN202", "effective-bias-wrong", "error", "the bias that a gate feels is not the one asked for"),
     ("RNN203", "stacked-not-per-gate", "error", "the recipe holds for the fused matrix, not for each gate"),
@@ -124,4 +124,9 @@ CODES: dict[str, Code] = _table(
     ("RNN205", "not-finite", "error", "a slot holds nan or inf"),
     ("RNN206", "record-differs", "error", "a slot holds other bits than a record says were written"),
     ("RNN207", "record-does-not-fit", "error", "a slot stands in the record or in the model only"),
+    ("RNN208", "retain-bias-doubled", "warning", "both partners of the retaining gate's bias hold the same constant"),
+    ("RNN209", "retention-uneven", "warning", "layers, directions or units keep different shares of their state"),
+    ("RNN210", "bias-on-another-gate", "warning", "a constant stands on another gate than the one that keeps the state"),
+    ("RNN211", "retain-gate-shut", "warning", "a bias makes the layer forget, as with the sign of another cell"),
+    ("RNN212", "no-memory-set", "info", "nothing was done for the memory of a recurrent module"),
 )

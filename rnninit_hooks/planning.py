@@ -14,6 +14,7 @@ from rnninit_hooks.anatomy import Member
 from rnninit_hooks.decisions import Decided, Decision, decide
 from rnninit_hooks.dissection import dissect
 from rnninit_hooks.objections import objections
+from rnninit_hooks.probing.proposing import probed, unknown
 from rnninit_hooks.recipes.draws import SAMPLER
 from rnninit_hooks.recipes.fills import Keep
 from rnninit_hooks.rows import Report, Row, Status
@@ -48,12 +49,14 @@ class Plan(Report):
         return {decision.slot.address: decision.slot for decision in self.decisions}
 
 
-def plan(model: nn.Module, policy: Policy | str | Path) -> Plan:
+def plan(model: nn.Module, policy: Policy | str | Path, *, probe: bool = False) -> Plan:
     """Decide every slot of a model by a policy, writing nothing.
 
     Works on models on the meta device, with the same rows and findings. A rule that matches nothing, a recurrent slot
     that no rule decides, a gate that a layout lacks, a shape that cannot obey: each is a finding, none is an exception.
-    `RuleFileError` is raised when `policy` is a path or a preset name that cannot be read.
+    `RuleFileError` is raised when `policy` is a path or a preset name that cannot be read. With `probe`, recurrent
+    modules are run for one step on private copies: RNN107 where one does not do what its layout says, and a proposal for
+    each that has none.
 
     >>> from torch import nn
     >>> import rnninit_hooks as ri
@@ -65,7 +68,8 @@ def plan(model: nn.Module, policy: Policy | str | Path) -> Plan:
     anatomy = dissect(model)
     decided = decide(policy, anatomy.slots)
     units = tuple(units_of(decided.decisions))
-    findings = (*anatomy.findings, *objections(policy, decided, units, anatomy.lazy))
+    seen = (*unknown(model, probe=probe), *(probed(model, everything=True) if probe else ()))
+    findings = (*anatomy.findings, *seen, *objections(policy, decided, units, anatomy.lazy))
     kept, allowed = weigh(policy, findings, stale_prefix="RNN1")
     return Plan(
         "plan", _rows(decided), kept, policy.seed, SAMPLER, allowed, policy=policy, units=units,

@@ -101,6 +101,7 @@ class SlotFacts:
     `orthogonality` is max|W Wᵀ/g² − I| on the smaller side, g² the mean squared singular value. For a bias,
     `effective_bias` is the mean over units of partners plus constants added in `forward`; `retention` = σ(polarity x
     effective bias) and `time_constant` = 1/(1 − retention) in steps exist for the slot that keeps the old state only.
+    `looks_like` names every initialiser that the slot could come from, when the model was probed: () is unknown.
     """
 
     address: str
@@ -124,6 +125,7 @@ class SlotFacts:
     effective_bias: float | None = None
     retention: float | None = None
     time_constant: float | None = None
+    looks_like: tuple[str, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; keys without a value are left out."""
@@ -132,10 +134,43 @@ class SlotFacts:
 
 
 @dataclass(frozen=True)
+class MemoryFacts:
+    """How much of the old state one recurrent layer keeps in a step at zero input, measured by running the module.
+
+    `retention` is the mean over units of d s'/d s, `least` and `most` its extremes; `time_constant` is the median over
+    units of 1/(1 - retention), in steps.
+    """
+
+    module: str
+    type: str
+    layer: int | None
+    direction: str | None
+    retention: float
+    least: float
+    most: float
+    time_constant: float
+
+    @property
+    def name(self) -> str:
+        """The layer, for people: module, layer and direction."""
+        where = [] if self.layer is None else [f"layer {self.layer}", str(self.direction)]
+        return " ".join([self.module or "the model", *where])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; keys without a value are left out."""
+        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+
+
+@dataclass(frozen=True)
 class FactTable:
-    """The effective quantities of every slot of a model, as `inspect` measured them."""
+    """The effective quantities of every slot of a model, as `inspect` measured them.
+
+    `memory` and `findings` are there when the model was probed.
+    """
 
     rows: tuple[SlotFacts, ...]
+    memory: tuple[MemoryFacts, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def __getitem__(self, address: str) -> SlotFacts:
         for row in self.rows:
@@ -145,7 +180,21 @@ class FactTable:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {"verb": "inspect", "rows": [row.to_dict() for row in self.rows]}
+        probed = {
+            "memory": [facts.to_dict() for facts in self.memory],
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+        return {"verb": "inspect", "rows": [row.to_dict() for row in self.rows], **{k: v for k, v in probed.items() if v}}
+
+    @property
+    def ok(self) -> bool:
+        """True when no finding is an error."""
+        return all(finding.level != "error" for finding in self.findings)
+
+    @property
+    def clean(self) -> bool:
+        """True when no finding is an error or a warning."""
+        return all(finding.level == "info" for finding in self.findings)
 
     def __str__(self) -> str:
         from rnninit_hooks.report.text import render_facts  # rendering is asked for, not paid at import

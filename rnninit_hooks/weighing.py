@@ -12,6 +12,7 @@ from rnninit_hooks.findings import Finding
 if TYPE_CHECKING:
     from rnninit_hooks.rules.models import Allow, Policy
 
+_PROBED = ("RNN107", "RNN116")  # seen only where a module is probed, so that not seeing them says nothing
 Allowed = tuple[tuple[Finding, str], ...]
 
 
@@ -43,8 +44,12 @@ def weigh(policy: Policy, findings: Iterable[Finding], *, stale_prefix: str) -> 
         else:
             used.add(index)
             allowed.append((finding, policy.allow[index].reason))
-    unused = [a for i, a in enumerate(policy.allow) if i not in used and a.code.startswith(stale_prefix)]
+    unused = [a for i, a in enumerate(policy.allow) if i not in used and _can_be_stale(a, stale_prefix)]
     return (*kept, *map(_stale, unused)), tuple(allowed)
+
+
+def _can_be_stale(allow: Allow, prefix: str) -> bool:
+    return allow.code.startswith(prefix) and allow.code not in _PROBED
 
 
 def _stale(allow: Allow) -> Finding:

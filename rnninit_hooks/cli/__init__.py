@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
-_MODEL_COMMANDS = ("plan", "apply", "check", "inspect")
+_MODEL_COMMANDS = ("plan", "apply", "check", "inspect", "layouts")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,7 +53,7 @@ def _dispatch(options: Namespace) -> int:
     from rnninit_hooks.cli.settings import settings
 
     folder = Path.cwd()
-    flags = {key: getattr(options, key, None) for key in ("format", "rules", "targets")}
+    flags = {key: getattr(options, key, None) for key in ("format", "rules", "targets", "layouts")}
     if options.command not in _MODEL_COMMANDS:
         asks_project = options.command == "rules" and not options.files
         own = settings(folder, os.environ, flags=flags, project=asks_project)
@@ -61,6 +61,11 @@ def _dispatch(options: Namespace) -> int:
     from rnninit_hooks.cli import commands
 
     job = commands.Job(options, settings(folder, os.environ, flags=flags))
+    commands.register_layouts(job.settings.layouts)
+    if options.command == "layouts":
+        from rnninit_hooks.cli.layouts import layouts_command
+
+        return layouts_command(job)
     return int(getattr(commands, f"{options.command}_command")(job))
 
 

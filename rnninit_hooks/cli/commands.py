@@ -60,7 +60,7 @@ class Job:
     @property
     def seed(self) -> int:
         """The seed under which a target is built: the one asked for, the record's, or the rules'."""
-        if self.options.seed is not None or self.options.command == "inspect":
+        if self.options.seed is not None or self.options.command in ("inspect", "layouts"):
             return self.options.seed or 0
         return self.policy.seed if self.settings.rules or self.record is None else self.record.seed
 
@@ -91,12 +91,29 @@ class Job:
             return verb(build(target, arguments(self.options.arg), seed=self.seed))
 
 
+def register_layouts(files: Iterable[str]) -> None:
+    """Make the layouts of some files known for this call."""
+    if not files:
+        return
+    from rnninit_hooks.errors import LayoutFileError
+    from rnninit_hooks.layout_files import load_layouts
+    from rnninit_hooks.layouts.registry import register_layout
+
+    for file in files:
+        try:
+            for layout in load_layouts(file):
+                register_layout(layout, replace=True)
+        except LayoutFileError as error:
+            head = str(error).partition("\n")[0]
+            raise CannotJudge(f"--layouts {file}", head, fix="mend the file", findings=error.findings) from error
+
+
 def plan_command(job: Job) -> int:
     """`rnninit plan`."""
     policy = job.policy
     from rnninit_hooks.planning import plan  # wakes torch, which rules that cannot be read need not wait for
 
-    return _deliver(job, job.each(lambda model: plan(model, policy)))
+    return _deliver(job, job.each(lambda model: plan(model, policy, probe=job.options.probe)))
 
 
 def check_command(job: Job) -> int:
@@ -115,7 +132,7 @@ def check_command(job: Job) -> int:
 
             load(model, weights)
         compared = compare(model, record) if record else None
-        obeyed = check(model, policy) if policy else None
+        obeyed = check(model, policy, probe=job.options.probe) if policy else None
         return _both(obeyed, compared)
 
     return _deliver(job, job.each(judged))
@@ -135,7 +152,7 @@ def inspect_command(job: Job) -> int:
     from rnninit_hooks.inspection import inspect
 
     def seen(model: nn.Module) -> FactTable:
-        return inspect(model)
+        return inspect(model, probe=job.options.probe)
 
     return _deliver(job, job.each(seen))
 

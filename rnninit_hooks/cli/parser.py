@@ -44,6 +44,7 @@ _MODEL_COMMANDS = {
     "apply": "initialise a model by the rules and save its weights",
     "check": "does a model, as it is, obey the rules?",
     "inspect": "the effective quantities of every slot; no rules needed",
+    "layouts": "which gates stand where: registered layouts, or what probing finds",
 }
 _PAGE_COMMANDS = {
     "rules": "read rule files and show every problem with its place",
@@ -73,7 +74,7 @@ def _model_command(commands: argparse._SubParsersAction[Parser], name: str, text
         "--arg", action="append", default=[], metavar="KEY=VALUE", help="an argument for the factory, JSON or text"
     )
     one.add_argument("--seed", type=_seed, metavar="N", help="instead of the seed in the rules")
-    if name != "inspect":
+    if name not in ("inspect", "layouts"):
         one.add_argument("--rules", metavar="F", help="a rule file, or the name of a preset")
     if name == "apply":
         one.add_argument("-o", "--output", required=True, metavar="FILE", help="the .safetensors file to write")
@@ -81,6 +82,12 @@ def _model_command(commands: argparse._SubParsersAction[Parser], name: str, text
         one.add_argument("--force", action="store_true", help="overwrite an existing file")
     else:
         one.add_argument("-o", "--output", metavar="FILE", help="write the report there instead of to stdout")
+    one.add_argument("--layouts", action="append", metavar="FILE", help="a file of layouts to register first")
+    if name in ("plan", "check", "inspect"):
+        one.add_argument("--probe", action="store_true", help="run recurrent modules for one step, on private copies")
+    if name == "layouts":
+        one.add_argument("--write", metavar="FILE", help="write proposals there: .yaml, or .py for registration code")
+        one.add_argument("--force", action="store_true", help="overwrite an existing file")
     if name == "check":
         one.add_argument("--against", metavar="RECORD", help="compare bits with a record; without --rules that alone")
         one.add_argument("--weights", metavar="FILE", help="a .safetensors file to load into the model first")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMATS = ("text", "json")
-_KEYS = ("rules", "targets")
+_KEYS = ("rules", "targets", "layouts")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Settings:
     rules: str | None = None
     targets: tuple[TargetName, ...] = ()
     format: str = "text"
+    layouts: tuple[str, ...] = ()
 
     def required_rules(self) -> str:
         """The rules, or the failure that says where they could be named."""
@@ -56,6 +57,8 @@ def settings(folder: Path, environment: Mapping[str, str], *, flags: Mapping[str
     spelled = {key: value for key, value in flags.items() if value}
     if "targets" in spelled:
         spelled["targets"] = tuple(TargetName(spec, folder) for spec in spelled["targets"])
+    if "layouts" in spelled:
+        spelled["layouts"] = (*found.layouts, *spelled["layouts"])
     return replace(found, **spelled)
 
 
@@ -111,7 +114,11 @@ def _read(file: Path, table: Mapping[str, Any]) -> Settings:
         fix = 'write targets = ["acme.models:build"]'
         raise CannotJudge(where, f"targets is {targets!r}", expected="a list of targets", fix=fix)
     own = tuple(TargetName(spec, file.parent) for spec in targets)
-    return Settings(rules=_located(rules, file.parent), targets=own)
+    files = table.get("layouts", [])
+    if not isinstance(files, list) or not all(isinstance(name, str) for name in files):
+        fix = 'write layouts = ["acme.layouts.yaml"]'
+        raise CannotJudge(where, f"layouts is {files!r}", expected="a list of files", fix=fix)
+    return Settings(_located(rules, file.parent), own, layouts=tuple(str(file.parent / name) for name in files))
 
 
 def _located(rules: str | None, folder: Path) -> str | None:

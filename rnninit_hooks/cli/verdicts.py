@@ -47,13 +47,13 @@ class Judged:
 
     @property
     def clean(self) -> bool:
-        """True when no report has an error or a warning; a table of facts has neither."""
-        return all(report.clean for _, report in self.reports if isinstance(report, Report))
+        """True when no report has an error or a warning."""
+        return all(report.clean for _, report in self.reports)
 
     @property
     def ok(self) -> bool:
         """True when no report has an error."""
-        return all(report.ok for _, report in self.reports if isinstance(report, Report))
+        return all(report.ok for _, report in self.reports)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, of one shape whatever the number of targets."""

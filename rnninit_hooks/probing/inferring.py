@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import nn
 
 from rnninit_hooks.anatomy import organ
@@ -17,7 +18,7 @@ from rnninit_hooks.probing.laboratory import copied, quiet
 from rnninit_hooks.probing.linking import Cut, NotFound, link
 from rnninit_hooks.probing.normed import straighten
 from rnninit_hooks.probing.roles import Role, Roles, find_roles
-from rnninit_hooks.probing.stepping import Step, find_step
+from rnninit_hooks.probing.stepping import STATE_SIZES, Step, find_step
 from rnninit_hooks.probing.strips import alive, find_strips
 from rnninit_hooks.probing.tracing import DOUBLE, SINGLE, Strip, Tolerance, Tracer
 from rnninit_hooks.probing.wiring import find_wiring, plain_wiring
@@ -123,7 +124,13 @@ class _Inference:
     def _rough(self, cuts: Sequence[Cut], projections: Sequence[str]) -> Layout:
         parts = [self._part(cut, tuple(f"gate_{gate}" for gate in cut.gates)) for cut in cuts]
         parts += [LayoutPart(name, re.escape(name), kind="projection") for name in projections]
-        return Layout(f"{self.type.__module__}.{self.type.__qualname__}", (self._class(),), tuple(parts), size=None)
+        weights = tuple(part.name for part in parts if part.order and part.kind != "bias")
+        return Layout(self._class(), (self._class(),), tuple(parts), size=self._size(), required=weights)
+
+    def _size(self) -> str | None:
+        """The attribute that says how many units there are, so that the layout refuses what is built otherwise."""
+        units = int(torch.Size(self.step.states[self.wiring.state]).numel())
+        return next((name for name in STATE_SIZES if getattr(self.module, name, None) == units), None)
 
     def _class(self) -> str:
         return f"{self.type.__module__}.{self.type.__qualname__}"

@@ -73,7 +73,7 @@ def verify_organ(body: Organ, layout: Layout) -> Iterator[Finding]:
 
 def _unprobed(body: Organ, why: str) -> Finding:
     return Finding(
-        "RNN116", f"{type(body.module).__name__} could not be probed: {why}", level="warning", address=body.path or None,
+        "RNN116", f"{type(body.module).__name__} could not be probed: {why}", level="info", address=body.path or None,
         fix="nothing, if the layout is known to be right; `allow` this code where it stands",
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from rnninit_hooks.report.flow import Cell, flow, widths
 from rnninit_hooks.report.groups import ROOT, by_module, local_name
+from rnninit_hooks.report.problems import finding_lines
 from rnninit_hooks.report.words import count, digits, shape_text, visible
 
 if TYPE_CHECKING:
@@ -32,8 +33,20 @@ def fact_lines(table: FactTable, *, width: int) -> Iterator[Text]:
             own = [row for row in rows if (row.effective_bias is not None) is is_bias]
             yield from _section(own, width) if own else []
         yield Text("")
+    yield from _memory(table, width)
+    yield from finding_lines(table.findings, width=width)
     modules = len({row.module for row in table.rows})
     yield Text(f"inspect: {count(len(table.rows), 'slot')} in {count(modules, 'module')}")
+
+
+def _memory(table: FactTable, width: int) -> Iterator[Text]:
+    for facts in table.memory:
+        spread = f"{digits(facts.least, 3)} to {digits(facts.most, 3)}"
+        kept = f"keeps {digits(facts.retention, 4)} of its state in a step ({spread})"
+        words = [Cell(visible(facts.name), "bold"), Cell(f"{kept}, {digits(facts.time_constant, 3)} steps")]
+        yield from flow(words, width=width)
+    if table.memory:
+        yield Text("")
 
 
 def _section(rows: Sequence[SlotFacts], width: int) -> Iterator[Text]:

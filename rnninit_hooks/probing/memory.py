@@ -1,0 +1,70 @@
+"""How much of the old state each layer keeps, measured on the module as it is: d s'/d s at zero input and zero state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from rnninit_hooks.anatomy import Organ, organs
+from rnninit_hooks.layouts.model import Layout
+from rnninit_hooks.layouts.registry import layout_of
+from rnninit_hooks.probing.bench import Wiring
+from rnninit_hooks.probing.laboratory import copied, free, quiet
+from rnninit_hooks.probing.stepping import Step, find_step
+from rnninit_hooks.probing.verifying import groups_of
+from rnninit_hooks.probing.wiring import find_wiring
+from rnninit_hooks.rows import MemoryFacts
+from rnninit_hooks.suspects import suspects
+
+
+def memory_of(model: nn.Module) -> Iterator[MemoryFacts]:
+    """The retention of every recurrent layer and direction, known or not, that can be called for one step."""
+    known = [(organ, layout) for organ in organs(model) if (layout := layout_of(organ.module)) and layout.recurrent]
+    with quiet():
+        for organ, layout in [*known, *((organ, None) for organ in suspects(model))]:
+            yield from _measured(organ, layout)
+
+
+def _measured(organ: Organ, layout: Layout | None) -> Iterator[MemoryFacts]:
+    if any(member.lazy or member.device.type == "meta" for member in organ.members):
+        return
+    try:
+        module, scratch = copied(organ.module), copied(organ.module)
+    except Exception:  # a module that cannot be copied has no measured memory; verify says so
+        return
+    groups = groups_of(module, layout) if layout else []
+    places = [(group.layer, group.direction if group.layer is not None else None) for group in groups] or [(None, None)]
+    step = find_step(scratch, len(places))
+    wiring = find_wiring(scratch, step) if step else None
+    if step is None or wiring is None:
+        return
+    slopes = retained(module, step, wiring, len(places))
+    for (layer, direction), slope in zip(places, slopes, strict=True):
+        yield _facts(organ, layer, direction, slope)
+
+
+def retained(module: nn.Module, step: Step, wiring: Wiring, groups: int) -> list[Tensor]:
+    """Share of the old state that each unit keeps, group by group; weights are set to 0 on this copy, biases stay.
+
+    With the weights in place, d s'/d s of a cell whose state is its output would hold what the candidate reads back.
+    """
+    with torch.no_grad():
+        for parameter in free(module):
+            if parameter.dim() > 1 and min(parameter.shape) > 2:
+                parameter.zero_()
+    states = [torch.zeros(shape, dtype=torch.float64, requires_grad=True) for shape in step.states]
+    outputs = step(module, torch.zeros(step.input, dtype=torch.float64), states)
+    memory = outputs[wiring.output]
+    slope = torch.autograd.grad(memory.sum(), states[wiring.state], allow_unused=True)[0]
+    slope = torch.zeros_like(states[wiring.state]) if slope is None else slope
+    return [slope[k].reshape(-1) for k in range(groups)] if groups > 1 else [slope.reshape(-1)]
+
+
+def _facts(organ: Organ, layer: int | None, direction: str | None, slope: Tensor) -> MemoryFacts:
+    steps = 1 / (1 - slope.clamp(max=1 - 1e-12))
+    return MemoryFacts(
+        organ.path, type(organ.module).__name__, layer, direction, slope.mean().item(), slope.min().item(),
+        slope.max().item(), steps.median().item(),
+    )  # fmt: skip
