@@ -12,6 +12,7 @@ from torch import nn
 
 import rnninit_hooks as ri
 from rnninit_hooks.findings import CODES
+from rnninit_hooks.layouts import registry
 
 PAGES = {
     path.name.removesuffix(".md"): path.read_text(encoding="utf-8")
@@ -22,7 +23,8 @@ SECTIONS = ("## What it sees", "## Why it matters", "## A bad and a good example
 _FENCE = re.compile(r"^```(\w+) (\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _UNREAD = {"RNN001"}  # a file that is not there has no text to show
 _COMPARED = {"RNN206", "RNN207"}
-_NOT_ON_A_PLAN = {"RNN107", "RNN108", "RNN114", "RNN115"}
+_NOT_ON_A_PLAN = {"RNN107", "RNN108", "RNN114", "RNN115", "RNN116"}
+_PROBED = ("RNN208", "RNN209", "RNN210", "RNN211", "RNN212")
 
 
 def blocks(code: str) -> dict[str, str]:
@@ -107,7 +109,20 @@ def test_a_comparison_of_the_bad_example_has_the_code_and_of_the_good_one_has_no
     assert code in reports["bad"] and not reports["good"]
 
 
-@pytest.mark.parametrize("code", [code for code in codes("RNN2") if code not in _COMPARED])
+@pytest.mark.parametrize("code", ["RNN107", "RNN108", "RNN116", *_PROBED])
+def test_probing_the_bad_model_has_the_code_and_the_good_one_has_not(code, tmp_path, monkeypatch):
+    def probed(name: str) -> set[str]:
+        model = run(blocks(code)[f"python {name}"], tmp_path, monkeypatch)
+        findings = ri.inspect(model, probe=True).findings if code in _PROBED else ri.plan(model, "lstm-classic", probe=True).findings
+        return {finding.code for finding in findings}
+
+    assert code in probed("bad")
+    assert code not in probed("good") and not probed("good") & {"RNN107", "RNN108", *_PROBED} - {"RNN212"}
+    if "acme.Round" in registry.layouts():
+        registry.unregister_layout("acme.Round")
+
+
+@pytest.mark.parametrize("code", [code for code in codes("RNN2") if code not in {*_COMPARED, *_PROBED}])
 def test_a_check_of_the_bad_model_has_the_code_and_of_the_good_one_has_not(code, tmp_path, monkeypatch):
     own = blocks(code)
     path = example(tmp_path, own["yaml rules"])
