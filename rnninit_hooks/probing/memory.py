@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from rnninit_hooks.probing.stepping import Step, find_step
 from rnninit_hooks.probing.verifying import groups_of
 from rnninit_hooks.probing.wiring import find_wiring
 from rnninit_hooks.rows import MemoryFacts
+from rnninit_hooks.slots import Slot
 from rnninit_hooks.suspects import suspects
 
 
@@ -40,20 +41,29 @@ def _measured(organ: Organ, layout: Layout | None) -> Iterator[MemoryFacts]:
     wiring = find_wiring(scratch, step) if step else None
     if step is None or wiring is None:
         return
+    _silence(module, [slot for group in groups for slot in group.slots])
     slopes = retained(module, step, wiring, len(places))
     for (layer, direction), slope in zip(places, slopes, strict=True):
         yield _facts(organ, layer, direction, slope)
 
 
+def _silence(module: nn.Module, slots: Sequence[Slot]) -> None:
+    """Weights to 0 on this copy; biases stay. Without a layout, a matrix is what has two extents above 2."""
+    with torch.no_grad():
+        for slot in slots:
+            if slot.kind not in (None, "bias"):
+                for piece in slot.pieces:
+                    piece.view(piece.member.door.stored(piece.member.owner, piece.member.leaf)[0].data).zero_()
+        for parameter in free(module):
+            if not slots and parameter.dim() > 1 and min(parameter.shape) > 2:
+                parameter.zero_()
+
+
 def retained(module: nn.Module, step: Step, wiring: Wiring, groups: int) -> list[Tensor]:
-    """Share of the old state that each unit keeps, group by group; weights are set to 0 on this copy, biases stay.
+    """Share of the old state that each unit keeps in one step from a zero state, group by group.
 
     With the weights in place, d s'/d s of a cell whose state is its output would hold what the candidate reads back.
     """
-    with torch.no_grad():
-        for parameter in free(module):
-            if parameter.dim() > 1 and min(parameter.shape) > 2:
-                parameter.zero_()
     states = [torch.zeros(shape, dtype=torch.float64, requires_grad=True) for shape in step.states]
     outputs = step(module, torch.zeros(step.input, dtype=torch.float64), states)
     memory = outputs[wiring.output]

@@ -108,12 +108,27 @@ def _candidates(module: nn.Module, layers: int) -> Iterator[Step]:
 
 
 def _size_pairs(module: nn.Module) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Input size and the sizes of two states: equal ones first."""
-    inputs, hiddens = _sizes(module, INPUT_SIZES), _sizes(module, STATE_SIZES)
-    yield from ((given, (size, size)) for size in hiddens for given in inputs)
-    for one, two in product(hiddens, hiddens):
+    """Input size and the sizes of two states, likely ones first: equal states, then those that some parameter has."""
+    extents = list(dict.fromkeys(extent for p in module.parameters() for extent in p.shape if extent > 0))
+    parts = [extent // count for extent in extents for count in (2, 3, 4, 5, 6) if extent % count == 0]
+    said = _said(module, STATE_SIZES)
+    for size in list(dict.fromkeys([*said, *extents, *parts]))[:20]:
+        yield from ((given, (size, size)) for given in _inputs(module, extents, size))
+    whole = list(dict.fromkeys([*said, *extents]))[:8]
+    for one, two in product(whole, whole):
         if one != two:
-            yield from ((given, (one, two)) for given in inputs)
+            yield from ((given, (one, two)) for given in _inputs(module, extents, one))
+
+
+def _inputs(module: nn.Module, extents: Sequence[int], size: int) -> list[int]:
+    """Input sizes to try: what attributes say, what parameters have, what is left of concatenated columns."""
+    rests = [extent - size for extent in extents if extent > size]
+    return list(dict.fromkeys([*_said(module, INPUT_SIZES), *extents[:10], *rests[:10]]))
+
+
+def _said(module: nn.Module, names: Sequence[str]) -> list[int]:
+    found = (getattr(module, name, None) for name in names)
+    return [value for value in found if isinstance(value, int) and not isinstance(value, bool) and value > 0]
 
 
 def _arity(form: Form) -> int:
@@ -148,15 +163,6 @@ def _arguments(module: nn.Module) -> tuple[tuple[str, ...] | None, int]:
     if not needed:
         needed = [given[1].name]
     return (others[0], *needed[:2]), len(needed[:2])
-
-
-def _sizes(module: nn.Module, known: Sequence[str]) -> list[int]:
-    """Sizes to try: what the module's attributes say, then what its parameters' extents allow."""
-    said = [value for name in known if isinstance(value := getattr(module, name, None), int) and value > 0]
-    extents = [extent for p in module.parameters() for extent in p.shape if extent > 0]
-    parts = [extent // count for extent in extents for count in (1, 2, 3, 4, 5, 6) if extent % count == 0]
-    rests = [a - b for a in dict.fromkeys(extents) for b in dict.fromkeys([*said, *parts]) if a > b]
-    return list(dict.fromkeys([*said, *extents, *parts, *rests]))[:24]
 
 
 Shape = Callable[[int], tuple[int, ...]]
