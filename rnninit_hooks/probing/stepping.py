@@ -147,8 +147,8 @@ def _arguments(module: nn.Module) -> tuple[tuple[str, ...] | None, int]:
     except (TypeError, ValueError):
         return (), 0
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.KEYWORD_ONLY)
-    plain = (inspect.Parameter.empty, None)  # a flag or a number is neither an input nor a state
-    given = [p for p in signature.parameters.values() if p.kind in kinds and p.default in plain]
+    flags = (bool, int, float, str)  # which are neither an input nor a state
+    given = [p for p in signature.parameters.values() if p.kind in kinds and not isinstance(p.default, flags)]
     if len(given) < 2:
         open_ended = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
         return ((), 0) if open_ended else (None, 0)

@@ -141,8 +141,10 @@ def _wrong_roles(layout: Layout, bench: Bench, roles: Roles) -> Iterator[Wrong]:
 
 def _claimed(layout: Layout, gate: str) -> str | None:
     """What the gate's name and polarity claim; nothing where several gates retain memories of their own."""
+    if len(layout.polarity) > 1:
+        return None
     if gate in layout.polarity:
-        return "retain" if len(layout.polarity) == 1 else None
+        return "retain"
     return None if gate == "hidden" and layout.polarity else PARTS.get(gate)
 
 
