@@ -21,6 +21,8 @@ _WEIGHT = re.compile(r"(weight|w|kernel|u)_?hh(_l\d+)?(_reverse)?|recurrent_(ker
 
 def suspects(model: nn.Module) -> Iterator[Organ]:
     """Innermost modules that look recurrent and have no layout, each once."""
+    if not any(_may(module) for module in model.modules()):  # nearly always, and far cheaper than what follows
+        return
     known = list(organs(model))
     described = {organ.path for organ in known if (found := layout_of(organ.module)) and found.recurrent}
     odd = {organ.path: organ for organ in known if organ.path not in described and _looks_recurrent(organ)}
@@ -31,6 +33,11 @@ def suspects(model: nn.Module) -> Iterator[Organ]:
         if not inside and not within and id(organ.module) not in seen:
             seen.add(id(organ.module))
             yield organ
+
+
+def _may(module: nn.Module) -> bool:
+    named = any(_CLASS.search(base.__name__) for base in type(module).__mro__ if base is not nn.Module)
+    return (named or any(map(_WEIGHT.fullmatch, module._parameters))) and layout_of(module) is None
 
 
 def _below(path: str, above: str) -> bool:

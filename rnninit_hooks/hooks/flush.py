@@ -23,6 +23,7 @@ from rnninit_hooks.hooks.surroundings import calm
 from rnninit_hooks.objections import impossible
 from rnninit_hooks.units import units_of
 
+_FAULT = "this is a fault of rnninit_hooks: call rnninit_hooks.apply(model, policy) instead"
 LOCK = threading.RLock()
 
 
@@ -50,6 +51,7 @@ def _settle(owners: list[Owner]) -> None:
     everything = [one for group in composed.values() for one in group]
     if problems := [finding for one in everything if (finding := not_finite(one))]:
         raise PolicyError(problems)
+    _refuse_forgotten(owners, everything)
     _write(everything, owners)
     for owner in owners:
         _record(owner, composed[id(owner.ledger.journal)])
@@ -68,6 +70,15 @@ def _refuse_borrowed(owners: list[Owner]) -> None:
                 )
 
 
+def _refuse_forgotten(owners: list[Owner], composed: list[Composed]) -> None:
+    """What is going to be called written must have been drawn."""
+    drawn = {one.member.key for one in composed}
+    for owner in owners:
+        forgotten = [m.name for m in owner.members() if owner.states[m.local] == "written" and m.key not in drawn]
+        if forgotten:
+            raise PendingInit(f"nothing was drawn for {', '.join(forgotten)}, so nothing at all was written; {_FAULT}")
+
+
 def _by_journal(owners: Iterable[Owner]) -> Iterable[tuple[Journal, list[Owner]]]:
     groups: dict[int, list[Owner]] = defaultdict(list)
     for owner in owners:
@@ -83,10 +94,10 @@ def _composed(journal: Journal, owners: list[Owner]) -> Iterator[Composed]:
     born = {(id(owner.module), local): shots for owner in owners for local, shots in owner.ledger.snapshots.items()}
 
     def is_free(member: Member) -> bool:
-        return (id(member.owner), member.local) in free
+        return (id(member.holder), member.local) in free
 
     def dtype_at_attach(member: Member) -> torch.dtype:
-        shots = born.get((id(member.owner), member.local), ())
+        shots = born.get((id(member.holder), member.local), ())
         return shots[0].dtype if shots else member.dtype
 
     live = [unit for unit in units if any(is_free(p.member) for slot in unit.slots for p in slot.pieces)]
