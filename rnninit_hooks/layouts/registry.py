@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from rnninit_hooks.errors import RegistrationError, RnnInitWarning
 from rnninit_hooks.layouts.model import Layout
+from rnninit_hooks.layouts.packages import package_layouts
 from rnninit_hooks.layouts.torch_modules import torch_layouts
 
 ENTRY_POINTS = "rnninit_hooks.layouts"
@@ -103,7 +104,7 @@ def _load_once() -> None:
     if _loaded:
         return
     _loaded.append(True)
-    for layout in torch_layouts():
+    for layout in (*torch_layouts(), *package_layouts()):
         _add(layout)
     for point in entry_points(group=ENTRY_POINTS):
         _load_point(point.name, point.load)

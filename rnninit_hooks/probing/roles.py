@@ -91,12 +91,19 @@ class _Detective:
         return gate
 
     def _retaining(self, gate: str, polarity: int) -> Role:
-        values = torch.stack([self.at({gate: push}).slope for push in _SCAN])
-        shift = _shift(torch.logit(values) * polarity)
+        shift = self._kept_shift(gate, polarity, 0.0)
+        if shift is not None and self._kept_shift(gate, polarity, 0.8) != shift:
+            shift = None  # the share depends on other gates too
         word = "keeps the old state when open" if polarity > 0 else "overwrites the old state when open"
         if shift is None:
             return Role("retain", polarity, None, f"{word}; the share kept is no plain sigmoid of it")
         return Role("retain", polarity, shift * 1.0, f"{word}; share kept σ({'+' if polarity > 0 else '-'}(b {shift:+.3g}))")
+
+    def _kept_shift(self, gate: str, polarity: int, others: float) -> float | None:
+        """The constant in the share that a state at rest keeps, relative to the gate wide open, others at some value."""
+        calm = dict.fromkeys(self.gates, others)
+        slopes = [self.bench.read({**calm, gate: push}, rest=True).slope for push in (polarity * FAR, *_SCAN)]
+        return _shift(torch.logit(torch.stack(slopes[1:]) / slopes[0]) * polarity)
 
     def _plain(self) -> dict[str, Role]:
         still = _zero(self.at({}).slope)
