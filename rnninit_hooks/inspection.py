@@ -14,7 +14,7 @@ from rnninit_hooks.dissection import dissect
 from rnninit_hooks.fingerprints import Likeness
 from rnninit_hooks.probing.habits import habits
 from rnninit_hooks.probing.likeness import likenesses, words
-from rnninit_hooks.probing.memory import memory_of
+from rnninit_hooks.probing.memory import memory_of, unmeasured
 from rnninit_hooks.probing.proposing import probed, unknown
 from rnninit_hooks.rows import FactTable, SlotFacts
 from rnninit_hooks.slots import Slot
@@ -54,7 +54,7 @@ def _probed(model: nn.Module, slots: Sequence[Slot], table: FactTable) -> FactTa
     memory = tuple(memory_of(model))
     rows = tuple(_with_looks(row, likeness) for row in table.rows)
     with torch.no_grad():
-        found = (*habits(slots, memory, likeness), *probed(model, everything=False), *unknown(model, probe=True))
+        found = (*habits(slots, memory, likeness), *unmeasured(model, memory), *probed(model, everything=False), *unknown(model, probe=True))
     return FactTable(rows, memory, found)
 
 

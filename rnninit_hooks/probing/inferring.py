@@ -65,7 +65,7 @@ def infer(module: nn.Module) -> Inference:
             return _strictly_or_not(_Inference(module))
         except NotFound as why:
             return Inference(None, str(why))
-        except RuntimeError as error:  # a module that keeps graphs or states between calls
+        except Exception as error:  # whatever a foreign module raises, such as one that keeps graphs between calls
             return Inference(None, f"probing it failed: {error}")
 
 
@@ -91,9 +91,12 @@ class _Inference:
         if step is None:
             raise NotFound("no way was found to call it for one step with an explicit state")
         self.step: Step = step
-        wiring = find_wiring(self.module, step) or plain_wiring(self.module, step)
+        fading = find_wiring(self.module, step)
+        wiring = fading or plain_wiring(self.module, step)
         if wiring is None:
             raise NotFound("no state of it lives on by itself, unit by unit")
+        if step.guessed and (step.form.words == "h, c" or not fading):
+            raise NotFound("the names of its arguments do not tell the input from the state")
         self.wiring: Wiring = wiring
 
     def layout(self, tolerance: Tolerance) -> Layout:

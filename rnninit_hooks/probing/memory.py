@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rnninit_hooks.anatomy import Organ, organs
+from rnninit_hooks.findings import Finding
 from rnninit_hooks.layouts.model import Layout
 from rnninit_hooks.layouts.registry import layout_of
 from rnninit_hooks.probing.bench import Wiring
@@ -23,18 +24,32 @@ from rnninit_hooks.suspects import suspects
 def memory_of(model: nn.Module) -> Iterator[MemoryFacts]:
     """The retention of every recurrent layer and direction, known or not, that can be called for one step."""
     known = [(organ, layout) for organ in organs(model) if (layout := layout_of(organ.module)) and layout.recurrent]
-    with quiet():
-        for organ, layout in [*known, *((organ, None) for organ in suspects(model))]:
-            yield from _measured(organ, layout)
+    for organ, layout in [*known, *((organ, None) for organ in suspects(model))]:
+        with quiet():
+            try:
+                found = list(_measured(organ, layout))
+            except Exception:  # what cannot be copied or run has no measured memory; verification says why
+                found = []
+        yield from found
+
+
+def unmeasured(model: nn.Module, memory: Sequence[MemoryFacts]) -> Iterator[Finding]:
+    """What should have a memory and gave none: RNN116, so that a gap in the table is no silence."""
+    measured = {facts.module for facts in memory}
+    for organ in organs(model):
+        layout = layout_of(organ.module)
+        if layout and layout.recurrent and layout.polarity and organ.path not in measured:
+            yield Finding(
+                "RNN116", f"the memory of this {type(organ.module).__name__} could not be measured: it holds no numbers yet, "
+                "or could not be run for one step", level="info", address=organ.path or None,
+                fix="`ri.verify_layout(module)` says why",
+            )  # fmt: skip
 
 
 def _measured(organ: Organ, layout: Layout | None) -> Iterator[MemoryFacts]:
     if any(member.lazy or member.device.type == "meta" for member in organ.members):
         return
-    try:
-        module, scratch = copied(organ.module), copied(organ.module)
-    except Exception:  # a module that cannot be copied has no measured memory; verify says so
-        return
+    module, scratch = copied(organ.module), copied(organ.module)
     groups = groups_of(module, layout) if layout else []
     places = [(group.layer, group.direction if group.layer is not None else None) for group in groups] or [(None, None)]
     step = find_step(scratch, len(places))

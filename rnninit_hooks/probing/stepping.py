@@ -53,7 +53,8 @@ class Step:
     states: tuple[tuple[int, ...], ...]
     form: Form
     names: tuple[str, ...]
-    leading: bool
+    guessed: bool = False
+    """True when no name tells which argument is the input and which the state."""
 
     def __call__(self, module: nn.Module, x: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
         """Every floating point tensor of what the module returns, in order, each once."""
@@ -61,7 +62,7 @@ class Step:
         named = dict(zip(self.names, (x, *rest), strict=True)) if self.names else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = module(**named) if named else module(*((*rest, x) if self.leading else (x, *rest)))
+            found = module(**named) if named else module(x, *rest)
         return list(_tensors(found))
 
     def __str__(self) -> str:
@@ -95,7 +96,7 @@ def find_step(module: nn.Module, layers: int = 1) -> Step | None:
 
 
 def _candidates(module: nn.Module, layers: int) -> Iterator[Step]:
-    names, states = _arguments(module)
+    names, states, guessed = _arguments(module)
     if names is None:
         return
     forms = [form for form in FORMS if _takes(form, states)]
@@ -104,7 +105,7 @@ def _candidates(module: nn.Module, layers: int) -> Iterator[Step]:
             if form.states <= len(size):
                 for input_shape, state_shape in rank:
                     shapes = tuple(state_shape(one) for one in size[: form.states])
-                    yield Step(input_shape(given), shapes, form, names if len(names) == 1 + _arity(form) else (), False)
+                    yield Step(input_shape(given), shapes, form, names if len(names) == 1 + _arity(form) else (), guessed)
 
 
 def _size_pairs(module: nn.Module) -> Iterator[tuple[int, tuple[int, int]]]:
@@ -139,22 +140,26 @@ def _takes(form: Form, states: int) -> bool:
     return states == 0 or (_arity(form) == states)
 
 
-def _arguments(module: nn.Module) -> tuple[tuple[str, ...] | None, int]:
-    """Names of the input and of the states, in this order; () where positions must do; None where it takes no state."""
+def _arguments(module: nn.Module) -> tuple[tuple[str, ...] | None, int, bool]:
+    """Names of the input and of the states, how many states, and whether names left it open which is which.
+
+    No names, (), where positions must do; None where it takes no state.
+    """
     call = getattr(module, "call", None)
     try:
         signature = inspect.signature(call if callable(call) else module.forward)
     except (TypeError, ValueError):
-        return (), 0
+        return (), 0, True
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.KEYWORD_ONLY)
     flags = (bool, int, float, str)  # which are neither an input nor a state
     given = [p for p in signature.parameters.values() if p.kind in kinds and not isinstance(p.default, flags)]
     if len(given) < 2:
         open_ended = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
-        return ((), 0) if open_ended else (None, 0)
+        return ((), 0, True) if open_ended else (None, 0, False)
     required = [p.name for p in given if p.default is p.empty]
     states = [p.name for p in given if STATE_NAME.match(p.name) and p.name not in ("input", "inputs")]
     others = [name for name in required if name not in states]
+    guessed = not states or len(others) != 1
     if not others:
         others, states = states[:1], states[1:]
     if len(others) > 1:
@@ -162,7 +167,7 @@ def _arguments(module: nn.Module) -> tuple[tuple[str, ...] | None, int]:
     needed = [name for name in states if name in required] or states[:2]
     if not needed:
         needed = [given[1].name]
-    return (others[0], *needed[:2]), len(needed[:2])
+    return (others[0], *needed[:2]), len(needed[:2]), guessed
 
 
 Shape = Callable[[int], tuple[int, ...]]

@@ -66,7 +66,7 @@ def verify_organ(body: Organ, layout: Layout) -> Iterator[Finding]:
     with quiet():
         try:
             findings = list(_probe(body, layout))
-        except RuntimeError as error:  # a module that keeps graphs or states between calls
+        except Exception as error:  # whatever a foreign module raises, such as one that keeps graphs between calls
             findings = [_unprobed(body, f"probing it failed ({error})")]
     yield from findings
 

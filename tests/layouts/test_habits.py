@@ -150,6 +150,7 @@ def test_without_probing_nothing_is_run():
             raise AssertionError("it was run")
 
     assert ri.inspect(Sealed(3, 4)).memory == () and ri.plan(Sealed(3, 4), "lstm-classic").ok
+    assert "RNN116" in {finding.code for finding in ri.inspect(Sealed(3, 4), probe=True).findings}
 
 
 @pytest.mark.parametrize("build", [lambda: nn.LSTMCell(4, 6), lambda: nn.GRUCell(4, 6), lambda: nn.LSTM(4, 6, 2, bidirectional=True)])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import collections
 import copy
+import random
 
 import hypothesis
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
@@ -263,3 +265,57 @@ def test_wrong_has_teeth():
     assert layout is not None and wrong(spec, layout) == []
     other = Spec("lstm", 3, 4, ("forget", "input", "cell", "output"), False, False, 1, (), (1,), False, False, True)
     assert wrong(other, layout)
+
+
+class Nameless(nn.RNNCell):
+    """A plain cell whose state comes first, under names that say nothing; sizes do not tell either."""
+
+    def forward(self, a, b):
+        return super().forward(b, a)
+
+
+class NamelessGRU(nn.GRUCell):
+    def forward(self, a, b):
+        return super().forward(b, a)
+
+
+@pytest.mark.parametrize("cell", [Nameless, NamelessGRU])
+def test_arguments_that_nothing_tells_apart_are_not_guessed(cell):
+    assert infer(cell(5, 5)).layout is None
+
+
+class Dicey(nn.Module):
+    """Draws from every stream there is."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.LSTMCell(3, 4)
+
+    def forward(self, x, state):
+        random.random(), np.random.rand(), torch.rand(1)
+        return self.cell(x, state)
+
+
+def test_other_random_streams_stay_too():
+    random.seed(1), np.random.seed(1)
+    states = random.getstate(), np.random.get_state()[1].tolist()
+    assert ri.infer_layout(Dicey()) is not None
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == states
+
+
+class Moody(nn.Module):
+    """Runs until a gate is pushed far, then raises what nobody expects."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.LSTMCell(3, 4)
+
+    def forward(self, x, state):
+        if self.cell.bias_ih.abs().max() > 30:
+            raise KeyError("enough")
+        return self.cell(x, state)
+
+
+def test_whatever_a_foreign_module_raises_is_told():
+    assert "enough" in str(infer(Moody()).reason)
+    assert {finding.code for finding in ri.verify_layout(Moody())} <= {"RNN116"}
