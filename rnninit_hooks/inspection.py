@@ -54,7 +54,8 @@ def _probed(model: nn.Module, slots: Sequence[Slot], table: FactTable) -> FactTa
     memory = tuple(memory_of(model))
     rows = tuple(_with_looks(row, likeness) for row in table.rows)
     with torch.no_grad():
-        found = (*habits(slots, memory, likeness), *unmeasured(model, memory), *probed(model, everything=False), *unknown(model, probe=True))
+        seen = (*habits(slots, memory, likeness), *unmeasured(model, memory))
+        found = (*seen, *probed(model, everything=False), *unknown(model, probe=True))
     return FactTable(rows, memory, found)
 
 
