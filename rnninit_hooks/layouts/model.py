@@ -53,6 +53,8 @@ class Part:
             raise RegistrationError(f"layout part {self.name!r}: {problem}")
 
     def _problems(self) -> list[str]:
+        if isinstance(self.order, str):  # each letter would count as a gate
+            return [f"order is the text {self.order!r}; expected a tuple of gate names such as ('input', 'forget')"]
         bad_gates = [gate for gate in self.order if not _GATE_NAME.fullmatch(gate)]
         rest = [kind for kind, extent in self.columns if extent is None]
         checks = [
@@ -122,6 +124,9 @@ class Layout:
             raise RegistrationError(f"layout {self.name!r}: {problem}")
 
     def _problems(self) -> list[str]:
+        texts = [name for name in ("classes", "separate", "required") if isinstance(getattr(self, name), str)]
+        if texts:  # each letter would count as a name
+            return [f"{name} is the text {getattr(self, name)!r}; expected a tuple of names" for name in texts]
         names, gates = {part.name for part in self.parts}, self.gates
         spoken = {*self.separate, *self.polarity, *self.constant, *self.short.values()}
         checks = [

@@ -84,3 +84,12 @@ def test_options_tell_layouts_of_one_class_apart():
     finally:
         for name in ("acme.A", "acme.B"):
             registry.unregister_layout(name)
+
+
+@pytest.mark.parametrize("name", ["classes", "separate", "required"])
+def test_a_word_where_a_tuple_of_words_belongs_is_refused(name):
+    part = ri.Part("w", "w", kind="recurrent", order=("keep", "new"))
+    with pytest.raises(ri.RegistrationError, match="expected a tuple of names"):
+        ri.Layout(**{"name": "acme.A", "classes": ("acme.Cell",), "parts": (part,), name: "keep"})
+    with pytest.raises(ri.RegistrationError, match="tuple of gate names"):
+        ri.Part("w", "w", order="ifgo")
