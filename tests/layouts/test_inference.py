@@ -16,6 +16,7 @@ from torch import nn
 import rnninit_hooks as ri
 from rnninit_hooks.layouts import registry
 from rnninit_hooks.probing.inferring import infer
+from tests.layouts.odd_cells import OddCell, odd_cells
 from tests.layouts.random_cells import RandomCell, Spec, build, specs
 
 QUIET = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck), "phases": [Phase.generate]}
@@ -319,3 +320,35 @@ class Moody(nn.Module):
 def test_whatever_a_foreign_module_raises_is_told():
     assert "enough" in str(infer(Moody()).reason)
     assert {finding.code for finding in ri.verify_layout(Moody())} <= {"RNN116"}
+
+
+def tally_odd(examples: int, seed: int) -> collections.Counter[str]:
+    """The same of cells that leave the known family: a constant may stay unsaid there, but not be wrong."""
+    counts: collections.Counter[str] = collections.Counter()
+
+    @hypothesis.seed(seed)
+    @settings(max_examples=examples, **QUIET)
+    @given(odd_cells)
+    def judge(cell: OddCell) -> None:
+        layout = infer(cell).layout
+        counts["declined" if layout is None else "found"] += 1
+        if layout is not None:
+            added = {gate: value for gate, value in cell.spec.constant if value}
+            claimed = {gate: round(value, 5) for gate, value in layout.constant.items()}
+            assert claimed.items() <= added.items() and (claimed == added or layout.confidence < 1), (claimed, added)
+            assert not [fault for fault in wrong(cell.spec, layout) if not fault.startswith("constant")]
+
+    judge()
+    return counts
+
+
+def test_odd_cells_are_declined_or_right():
+    counts = tally_odd(40, 0)
+    assert counts["declined"] > 5 and counts["found"] > 5, counts
+
+
+@pytest.mark.slow
+def test_a_thousand_odd_cells():
+    counts = tally_odd(1000, 3)
+    print(f"\ninference over {counts.total()} odd cells: {dict(counts)}")
+    assert counts["declined"] > 100 and counts["found"] > 100, counts
