@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
+from math import prod
 
 from torch import nn
 
@@ -88,7 +90,22 @@ def misfit(layout: Layout, organ: Organ) -> str | None:
     size = getattr(organ.module, layout.size, None) if layout.size else None
     wrong = [f"{m.local} is {list(m.shape or ())}" for m, part in found if not _fits(organ, m, part, size)]
     extent = f"{layout.size}={size}" if layout.size else "equal"
-    return f"{', '.join(wrong)}; expected {extent} rows or columns for each gate" if wrong else None
+    if wrong:
+        return f"{', '.join(wrong)}; expected {extent} rows or columns for each gate"
+    torn = [member.local for member in dict.fromkeys(member for member, _ in found) if not _exact(organ, layout, member)]
+    return f"its parts leave out, or claim twice, elements of {', '.join(torn)}; expected each exactly once" if torn else None
+
+
+def _exact(organ: Organ, layout: Layout, member: Member) -> bool:
+    """True when the parts that speak of a parameter share its elements out among them."""
+    cuts = [cut for _, part in _parts(layout, [member]) for cut in _cuts(organ, layout, member, part)]
+    total = sum(prod(len(range(*bounds)) for bounds in cut.stack) for cut in cuts)
+    return total == prod(member.shape or ()) and not any(_meet(a.stack, b.stack) for a, b in combinations(cuts, 2))
+
+
+def _meet(one: Region, other: Region) -> bool:
+    """Stacks are contiguous, so that bounds tell."""
+    return all(max(a[0], b[0]) < min(a[1], b[1]) for a, b in zip(one, other, strict=True))
 
 
 def _fits(organ: Organ, member: Member, part: Part, size: int | None) -> bool:
@@ -180,7 +197,7 @@ def _base(cut: Cut) -> Slot:
     groups, part = cut.groups, cut.part
     layer = int(groups["layer"] or 0) if "layer" in groups else None
     direction = ("reverse" if groups["reverse"] else "forward") if "reverse" in groups else None
-    piece = Piece(cut.member, cut.stack, part.partner, part.sign, tuple(axis for axis, _ in part.fixed))
+    piece = Piece(cut.member, cut.stack, part.partner, part.sign, tuple(axis for axis, _ in part.fixed), cut.stack)
     return Slot(
         cut.member.name + cut.suffix, None, (piece,), cut.organ, cut.layout, cut.kind, layer, direction, part.transposed,
         stack=piece,

@@ -21,7 +21,8 @@ Region = tuple[tuple[int, int, int], ...]
 class Piece:
     """The part of one parameter that belongs to a slot: (start, stop, step) along every axis.
 
-    `dropped` axes hold one index only and are left out of the piece's shape.
+    `dropped` axes hold one index only and are left out of the piece's shape; `whole` is the region that all gates of the
+    parameter share, from the same source.
     """
 
     member: Member
@@ -29,6 +30,18 @@ class Piece:
     partner: str | None = None
     sign: int = 1
     dropped: tuple[int, ...] = ()
+    whole: Region | None = None
+
+    @property
+    def stack(self) -> Piece:
+        """The piece that this one is one gate of."""
+        return replace(self, region=self.whole or self.region)
+
+    @property
+    def name(self) -> str:
+        """The qualified name of what is left of the parameter when the dropped axes are gone, such as `cell.bias:1`."""
+        several = any((self.member.shape or ())[axis] > 1 for axis in self.dropped)
+        return self.member.name + "".join(f":{self.region[axis][0]}" for axis in self.dropped if several)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -114,8 +127,9 @@ class Slot:
         )  # fmt: skip
 
     def single(self, piece: Piece) -> Slot:
-        """One partner of this slot as a slot of its own."""
-        return replace(self, name=piece.member.name, pieces=(piece,), constant=0.0)
+        """One partner as a slot of its own, as its parameter stores it: neither sign nor what `forward` adds."""
+        name = self.name if len(self.pieces) == 1 else piece.name
+        return replace(self, name=name, pieces=(replace(piece, sign=1),), constant=0.0, stack=piece.stack)
 
     def value(self) -> Tensor:
         """What the slot effectively holds now, float64 on the CPU, in `W @ x` orientation."""

@@ -121,10 +121,18 @@ def _unit(group: list[Decision]) -> Unit:
     rule, slot = first.rule, first.slot
     assert rule is not None  # units_of groups decided slots alone
     if first.within:
-        return Unit(rule, first.within.block, (first.within,), only=slot.pieces[0])
+        return Unit(rule, first.within.block, (first.within,), only=_partner(first.within, slot))
+    if rule.literal and not rule.whole:  # the pieces of a whole are laid as they are
+        slot = slot.single(slot.pieces[0])
     if rule.whole:
         return Unit(rule, whole_block(slot), tuple(decision.slot for decision in group), True)
     return Unit(rule, slot.block, (slot,))
+
+
+def _partner(total: Slot, single: Slot) -> Piece:
+    """The piece of a sum that a slot of its own, or a name tied to it, speaks of."""
+    wanted = single.key[0]
+    return next(piece for piece, key in zip(total.pieces, total.key, strict=True) if key == wanted)
 
 
 def whole_block(slot: Slot) -> Block:

@@ -16,9 +16,11 @@ from torch import nn
 from rnninit_hooks.anatomy import Member, Organ, organs
 from rnninit_hooks.announcing import announce
 from rnninit_hooks.errors import PendingInit, PolicyError
+from rnninit_hooks.findings import Finding
 from rnninit_hooks.hooks import guests, loads, removal, scripting, watch
 from rnninit_hooks.hooks.flush import LOCK
 from rnninit_hooks.hooks.ledger import Journal, Ledger, ledger_of, pending, put
+from rnninit_hooks.hooks.owners import refuse_strays
 from rnninit_hooks.hooks.snapshots import snapshot
 from rnninit_hooks.marks import marked
 from rnninit_hooks.planning import Plan, plan
@@ -92,8 +94,9 @@ def attach(model: nn.Module, policy: Policy | str | Path) -> Handle:
     """
     with LOCK:
         decided = _until_shaped(plan(model, policy))
-        if decided.errors:
-            raise PolicyError(decided.errors)
+        refuse_strays(model)
+        if errors := (*decided.errors, *_lazy_children(decided)):
+            raise PolicyError(errors)
         if journal := _same(model, decided.policy):
             return Handle(model, decided, journal)
         journal = Journal(decided.policy, {row.address: _pending(row) for row in decided.rows})
@@ -110,6 +113,15 @@ def _until_shaped(decided: Plan) -> Plan:
     open_questions = ("RNN101", "RNN104")
     findings = (f.at_level("warning") if f.code in open_questions else f for f in decided.findings if f.address not in names)
     return replace(decided, findings=tuple(findings))
+
+
+def _lazy_children(decided: Plan) -> Iterable[Finding]:
+    """A child learns its shape inside the cell's forward: too late for the cell, whose layout tells its gates apart."""
+    for member in (member for member in decided.lazy if member.owner is not member.holder):
+        yield Finding(
+            "RNN113", f"has no shape yet, and the layout of {type(member.holder).__name__} claims it as gates",
+            address=member.name, fix="run one forward first, then attach or apply the policy",
+        )  # fmt: skip
 
 
 def _pending(row: Row) -> Row:

@@ -16,7 +16,7 @@ from rnninit_hooks.composition import Composed, compose, not_finite, written_fac
 from rnninit_hooks.errors import PendingInit, PolicyError
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.hooks.ledger import Journal, pending
-from rnninit_hooks.hooks.owners import Owner, examine, refuse_meta, share
+from rnninit_hooks.hooks.owners import Owner, examine, refuse_meta, refuse_strays, share
 from rnninit_hooks.hooks.removal import clear
 from rnninit_hooks.hooks.snapshots import Snapshot, snapshot
 from rnninit_hooks.hooks.surroundings import calm
@@ -35,6 +35,7 @@ def flush(root: nn.Module, *, at_rest: bool = False) -> None:
     another object than at attach was really replaced.
     """
     with LOCK:
+        refuse_strays(root)
         with calm():
             owners = [examine(module, ledger, at_rest=at_rest) for module, ledger in pending(root)]
             _settle(owners)

@@ -12,6 +12,7 @@ from rnninit_hooks.doors import put
 from rnninit_hooks.errors import PendingInit
 from rnninit_hooks.hooks.flush import LOCK, flush
 from rnninit_hooks.hooks.guests import ledgers_about
+from rnninit_hooks.hooks.owners import refuse_strays
 from rnninit_hooks.hooks.snapshots import snapshot
 
 
@@ -30,6 +31,7 @@ def materialize(model: nn.Module, device: torch.device | str | None = None) -> n
     'cpu'
     """
     with LOCK:
+        refuse_strays(model)
         if device is not None:
             _give_memory(model, torch.device(device))
         flush(model, at_rest=True)

@@ -11,7 +11,8 @@ from rnninit_hooks.anatomy import Member, organ
 from rnninit_hooks.decisions import Decision, decide
 from rnninit_hooks.dissection import dissect_organ
 from rnninit_hooks.errors import PendingInit
-from rnninit_hooks.hooks.ledger import Ledger
+from rnninit_hooks.hooks.guests import guest_of
+from rnninit_hooks.hooks.ledger import Ledger, is_live, pending
 from rnninit_hooks.hooks.loads import claims
 from rnninit_hooks.hooks.snapshots import Snapshot, touched
 from rnninit_hooks.marks import marked
@@ -55,6 +56,18 @@ def examine(module: nn.Module, ledger: Ledger, *, at_rest: bool) -> Owner:
     _refuse_vanished(ledger, decisions)
     states = {m.local: _state(m, ledger, at_rest) for m in body.members if m.local in concerned}
     return Owner(module, ledger, states, decisions, any(member.lazy for member in body.members))
+
+
+def refuse_strays(root: nn.Module) -> None:
+    """Raise when a child below `root` has gates of a pending module that is not: nothing here could settle them."""
+    here = {id(ledger) for _, ledger in pending(root)}
+    for module in root.modules():
+        guest = guest_of(module)
+        if guest is not None and is_live(guest.ledger) and id(guest.ledger) not in here:
+            raise PendingInit(
+                f"a {type(module).__name__} holds gates of {guest.ledger.path or 'the model'}, whose initialisation is pending "
+                f"and which is not part of this; {REMEDY} on the whole model, and copy children after that"
+            )
 
 
 def share(owners: Iterable[Owner]) -> None:

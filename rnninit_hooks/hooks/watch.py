@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, TypeVar
 
 import torch
@@ -15,7 +16,7 @@ from rnninit_hooks.hooks import guests, removal
 from rnninit_hooks.hooks import ledger as ledgers
 from rnninit_hooks.hooks.flush import LOCK, flush
 from rnninit_hooks.hooks.loads import post_load, pre_load
-from rnninit_hooks.hooks.owners import REMEDY
+from rnninit_hooks.hooks.owners import REMEDY, refuse_strays
 from rnninit_hooks.hooks.surroundings import faked, hostile
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,9 +37,11 @@ def _eager(function: F) -> F:
 def pre_forward(module: nn.Module, args: Any) -> None:
     """Settle the subtree of the module that is called."""
     with LOCK:  # another thread may be taking the very same hooks away
-        _refuse_guest(module)
+        if not faked():
+            refuse_strays(module)
         if not any(True for _ in ledgers.pending(module)):
-            removal.clear(module)
+            if not faked():
+                removal.clear(module)
             return
         if reason := hostile(module):
             raise PendingInit(f"a pending initialisation cannot run here: {reason}; {REMEDY}")
@@ -49,23 +52,15 @@ def pre_forward(module: nn.Module, args: Any) -> None:
 @_eager
 def pre_state_dict(module: nn.Module, prefix: str, keep_vars: bool) -> None:
     """Settle before anybody copies values that are not there yet; a model without memory yet has none to copy."""
-    _refuse_guest(module)
     if not faked() and not _without_memory(module):
         flush(module)
 
 
-def _refuse_guest(module: nn.Module) -> None:
-    """Settled from the module whose layout claims it, which a child cannot reach."""
-    guest = guests.guest_of(module)
-    if guest is not None and ledgers.is_live(guest.ledger):
-        raise PendingInit(
-            f"this {type(module).__name__} holds gates of {guest.ledger.path or 'the model'}, whose initialisation is pending, "
-            f"and is used without it; {REMEDY} on the whole model"
-        )
-
-
 def _without_memory(module: nn.Module) -> bool:
-    return any(p.is_meta for owner, ledger in ledgers.pending(module) for p in owner.parameters(recurse=ledger.deep))
+    """True when something pending below, of a module's own or of a cell above, has no memory."""
+    owned = (p for owner, ledger in ledgers.pending(module) for p in owner.parameters(recurse=ledger.deep))
+    held = (p for part in module.modules() if guests.guest_of(part) for p in part.parameters(recurse=False))
+    return any(p.is_meta for p in chain(owned, held))
 
 
 def pre_script(module: nn.Module) -> None:

@@ -32,7 +32,7 @@ def link(tracer: Tracer, strips: Sequence[Strip]) -> tuple[list[Cut], list[Strip
 
     Raises `NotFound` with the reason when rows cannot be told apart or stand in no known order.
     """
-    ids, signs = _clusters(strips, tracer.tolerance.same)
+    ids, signs = clusters(strips, tracer.tolerance.same)
     positive = _positive(strips, ids, signs)
     biases = [k for k, strip in enumerate(strips) if not strip.columns and all(i in positive for i in ids[k].tolist())]
     matrices = [k for k, strip in enumerate(strips) if strip.columns]
@@ -59,7 +59,7 @@ def link(tracer: Tracer, strips: Sequence[Strip]) -> tuple[list[Cut], list[Strip
     return [*(cuts[k] for k in sorted(cuts)), *diagonal], [strip for strip in loose if id(strip) not in kept]
 
 
-def _clusters(strips: Sequence[Strip], same: float) -> tuple[list[Tensor], list[Tensor]]:
+def clusters(strips: Sequence[Strip], same: float) -> tuple[list[Tensor], list[Tensor]]:
     """A number for every row, equal where the signatures are, up to sign; and that sign. Gated rows have -1."""
     every = torch.cat([strip.signature for strip in strips])
     usable = torch.cat([~strip.scaled for strip in strips]) & (every.abs().max(1).values > 1e-13)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from rnninit_hooks.probing.linking import NotFound
+from rnninit_hooks.probing.linking import NotFound, clusters
 from rnninit_hooks.probing.tracing import Strip, Tracer, row_sums
 
 ALIVE = 1e-12
@@ -21,7 +21,7 @@ ALIVE = 1e-12
 def straighten(tracer: Tracer, strips: Sequence[Strip]) -> list[Strip]:
     """The strips, those behind a layer norm with the signature of the shift that follows them."""
     units = tracer.units_of(strips)
-    mixed = [strip for strip, own in zip(strips, units, strict=True) if strip.columns and bool((own < 0).all())]
+    mixed = _mixed(tracer, strips, units)
     clean = [strip for strip, own in zip(strips, units, strict=True) if not strip.columns and bool((own >= 0).all())]
     if not mixed or not clean:
         return list(strips)
@@ -29,6 +29,14 @@ def straighten(tracer: Tracer, strips: Sequence[Strip]) -> list[Strip]:
     shifts = [strip for strip in clean if strip not in gains]
     straight = {strip.name: _straight(tracer, strip, gains, shifts) for strip in mixed}
     return [straight.get(strip.name, strip) for strip in strips]
+
+
+def _mixed(tracer: Tracer, strips: Sequence[Strip], units: Sequence[Tensor]) -> list[Strip]:
+    """Weights of which no row moves one unit alone, nor feeds what a row of another parameter feeds that does."""
+    ids, _ = clusters(strips, tracer.tolerance.same)
+    told = {number for own, found in zip(ids, units, strict=True) for number in own[found >= 0].tolist()}
+    alone = [not told & set(own.tolist()) for own in ids]
+    return [s for s, found, only in zip(strips, units, alone, strict=True) if s.columns and only and bool((found < 0).all())]
 
 
 def _gains(tracer: Tracer, mixed: Sequence[Strip], clean: Sequence[Strip]) -> list[Strip]:

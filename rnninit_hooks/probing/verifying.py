@@ -84,6 +84,9 @@ def _probe(body: Organ, layout: Layout) -> Iterator[Finding]:
     except Exception as error:  # whatever a module that cannot be copied raises
         yield _unprobed(body, f"it cannot be copied ({error})")
         return
+    if any(part.sizes for part in layout.parts):
+        yield _unprobed(body, "its gates have unequal sizes")
+        return
     groups = groups_of(module, layout)
     step = find_step(module, len(groups))
     wiring = None if step is None else find_wiring(module, step) or plain_wiring(module, step)
@@ -133,6 +136,8 @@ def _wrong_roles(layout: Layout, bench: Bench, roles: Roles) -> Iterator[Wrong]:
         seen = f"the layout {layout.name} calls this block {gate}, and it acts as {role.part}: it {role.evidence}"
         if claimed and claimed != role.part and not (claimed == "reset" and role.part == "recurrent part"):
             yield gate, seen, f"a block that acts as {claimed}"
+        elif role.part == "retain" and not layout.polarity and role.constant is None:
+            continue  # a share that is no plain σ may be left out of a layout
         elif role.part == "retain" and role.polarity != layout.polarity.get(gate):
             yield gate, seen, f"polarity {layout.polarity.get(gate, 0):+d}, as the layout says"
         elif role.constant is not None and abs(role.constant - layout.constant.get(gate, 0.0)) > 1e-4:

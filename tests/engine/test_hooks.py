@@ -16,7 +16,7 @@ from torch.nn.utils import parametrizations
 from torch.optim.swa_utils import AveragedModel
 
 import rnninit_hooks as ri
-from rnninit_hooks.hooks import watch
+from rnninit_hooks.hooks import ledger, watch
 
 
 class Net(nn.Module):
@@ -41,6 +41,7 @@ POLICY = "lstm-classic"
 @pytest.fixture(autouse=True)
 def _nothing_pending_from_before():
     gc.collect()
+    ledger._live.clear()  # of tests that left a model pending which a tool of torch keeps alive
     watch._stop()
 
 
