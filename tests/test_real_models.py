@@ -31,12 +31,14 @@ def test_encodec_of_transformers_is_planned_written_judged_and_runs():
         assert model(torch.randn(1, 1, 4800)).audio_values.isfinite().all()
 
 
-def test_the_lstm_of_ncps_has_plain_parameters_that_rules_reach_by_name():
+def test_the_two_linears_of_the_lstm_of_ncps_are_read_as_gates():
     from ncps.torch.lstm import LSTMCell
 
-    policy = ri.loads("version: 1\nrules:\n  - {id: w, match: {parameter: 'map.weight'}, init: {kind: xavier_uniform}}\n")
+    policy = ri.loads("version: 1\nuntouched: allow\nrules:\n  - {id: w, match: {parameter: 'map.weight'}, init: {kind: xavier_uniform}}\n")
     cell = LSTMCell(6, 8)
-    assert [row.address for row in ri.plan(cell, policy).rows if row.rule] == ["input_map.weight", "recurrent_map.weight"]
+    gates = ("cell", "input", "forget", "output")
+    expected = [f"{linear}.weight[{gate}]" for linear in ("input_map", "recurrent_map") for gate in gates]
+    assert [row.address for row in ri.plan(cell, policy).rows if row.rule] == expected
     ri.apply(cell, policy)
     assert ri.check(cell, policy).ok
     h, c = cell(torch.randn(2, 6), (torch.zeros(2, 8), torch.zeros(2, 8)))
