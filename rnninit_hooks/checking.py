@@ -16,7 +16,7 @@ from rnninit_hooks.planning import Plan, plan
 from rnninit_hooks.probing.proposing import probed
 from rnninit_hooks.recipes.base import Block, Breach
 from rnninit_hooks.rows import Report, Row
-from rnninit_hooks.units import Unit, stacked_value, whole_block
+from rnninit_hooks.units import Unit, stacked_value, together, whole_block
 from rnninit_hooks.weighing import weigh
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def check(model: nn.Module, policy: Policy | str | Path, *, probe: bool = False)
     ['RNN203']
     """
     decided = plan(model, policy)
-    verdicts = tuple(_judge(unit) for unit in decided.units if _judgeable(unit))
+    verdicts = _judged_together(tuple(_judge(unit) for unit in decided.units if _judgeable(unit)))
     shown = probed(model, everything=probe)
     findings = (*decided.findings, *shown, *_broken(verdicts), *_uneven(verdicts), *_unjudged(decided))
     own = tuple(finding for finding in findings if finding.code != "RNN110")
@@ -86,6 +86,17 @@ def _judge(unit: Unit) -> Verdict:
             return Verdict(unit, (Breach("finiteness", "nan or inf", "finite numbers"),), finite=False)
         breaches = unit.recipe.law(_as_judged(unit, value), value)
         return Verdict(unit, breaches, bool(breaches) and _holds_stacked(unit))
+
+
+def _judged_together(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
+    """Verdicts with what the slots of a joint recipe break as a whole; said of the first of them."""
+    by_unit = {id(verdict.unit): verdict for verdict in verdicts}
+    for group in together(verdict.unit for verdict in verdicts if verdict.finite):
+        blocks = tuple(_as_judged(unit, unit.current()) for unit in group)
+        if breaches := group[0].recipe.law_together(blocks, tuple(unit.current() for unit in group)):
+            first = by_unit[id(group[0])]
+            by_unit[id(group[0])] = replace(first, breaches=(*first.breaches, *breaches))
+    return tuple(by_unit.values())
 
 
 def _without_padding(unit: Unit, value: Tensor) -> Tensor:

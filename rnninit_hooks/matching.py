@@ -52,7 +52,7 @@ def _fits(match: Match, slot: Slot) -> bool:
 
 
 class Selection:
-    """One rule against all slots: `candidates` fit every key but `gate`, `chosen` fit that too.
+    """One rule against all slots: `candidates` fit every key but `gate`, `fitting` fit that too, `chosen` are claimed.
 
     `overrun` is the parameter name on which the rule's regex took too long, if it did; then nothing is chosen.
     """
@@ -63,7 +63,8 @@ class Selection:
         self._hits = hits
         self.candidates = tuple(candidates)
         gates = rule.match.gate
-        self.chosen = tuple(s for s in self.candidates if not gates or any(gate_named(s, gate) for gate in gates))
+        self.fitting = tuple(s for s in self.candidates if not gates or any(gate_named(s, gate) for gate in gates))
+        self.chosen = tuple(slot for slot in self.fitting if not rule.init.joint or rule.init.claims(slot.block))
         self._ids = frozenset(map(id, self.chosen))
 
     def has(self, slot: Slot) -> bool:

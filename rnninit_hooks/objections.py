@@ -11,6 +11,7 @@ from rnninit_hooks.matching import Selection, gate_named, is_called
 from rnninit_hooks.recipes.fills import Keep
 from rnninit_hooks.recipes.orthogonal import Orthogonal
 from rnninit_hooks.slots import Slot
+from rnninit_hooks.units import together
 
 if TYPE_CHECKING:
     from rnninit_hooks.anatomy import Member
@@ -36,12 +37,24 @@ def _about_rule(policy: Policy, decided: Decided, selection: Selection) -> Itera
         yield _overrun(selection)
         return
     yield from _absent_gates(policy, selection)
+    yield from _unclaimed(selection)
     if not selection.candidates:
         yield from _idle(policy, decided, selection)
     elif selection.chosen and selection.rule.id not in decided.winners and not selection.rule.inherited:
         yield _shadowed(decided, selection)
     if not selection.rule.literal and (slots := selection.partly_named()):
         yield _one_partner(selection, slots)
+
+
+def _unclaimed(selection: Selection) -> Iterator[Finding]:
+    """A gate that the rule names, or every slot that it matches, is none that its recipe writes."""
+    rule, chosen = selection.rule, set(map(id, selection.chosen))
+    left = [slot for slot in selection.fitting if id(slot) not in chosen]
+    if left and (rule.match.gate or not selection.chosen):
+        yield Finding(
+            "RNN105", f"rule {rule.id!r} asks for {rule.init}, which does not write this slot", address=left[0].address,
+            rule=rule.id, place=rule.origin, fix="name only gates that the recipe writes, or leave `gate` out",
+        )  # fmt: skip
 
 
 def _overrun(selection: Selection) -> Finding:
@@ -135,7 +148,12 @@ def _one_partner(selection: Selection, slots: tuple[Slot, ...]) -> Finding:
 
 
 def impossible(units: Iterable[Unit]) -> Iterator[Finding]:
-    """Draws that cannot hold on the shape that they are asked for."""
+    """Draws that cannot hold on the shape that they are asked for, alone or together."""
+    units = tuple(units)
+    for group in together(units):
+        blocks = tuple(unit.block for unit in group)
+        if reason := group[0].recipe.refuse_together(blocks):
+            yield _impossible(group[0], reason)
     for unit in units:
         reason = unit.recipe.refuse(unit.block)
         if unit.slots[0].padding is not None and isinstance(unit.recipe, Orthogonal):
@@ -143,12 +161,16 @@ def impossible(units: Iterable[Unit]) -> Iterator[Finding]:
         if unit.whole and len(unit.slots[0].pieces) > 1:
             reason = "`whole` speaks of one fused parameter, and this is a sum of several; say `literal: true` as well"
         if reason:
-            rule = unit.rule
-            yield Finding(
-                "RNN105", f"rule {rule.id!r} asks for {unit.recipe}, which cannot hold here: {reason}",
-                address=unit.block.address, rule=rule.id, place=rule.origin,
-                fix="narrow the rule's `match`, or choose another recipe for this slot",
-            )  # fmt: skip
+            yield _impossible(unit, reason)
+
+
+def _impossible(unit: Unit, reason: str) -> Finding:
+    rule = unit.rule
+    return Finding(
+        "RNN105", f"rule {rule.id!r} asks for {unit.recipe}, which cannot hold here: {reason}",
+        address=unit.block.address, rule=rule.id, place=rule.origin,
+        fix="narrow the rule's `match`, or choose another recipe for this slot",
+    )  # fmt: skip
 
 
 def _unwritable(decisions: Iterable[Decision]) -> Iterator[Finding]:

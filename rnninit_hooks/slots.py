@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rnninit_hooks.address import Address
-from rnninit_hooks.anatomy import Member, Organ
+from rnninit_hooks.anatomy import Member, Organ, join
 from rnninit_hooks.layouts.model import Layout
 from rnninit_hooks.recipes.base import Block
 
@@ -109,6 +109,15 @@ class Slot:
         return int(getattr(self.organ.module, self.layout.size))
 
     @property
+    def group(self) -> str | None:
+        """One text for the slots of one kind in one layer and direction of a recurrent module, and no slot's address."""
+        if self.layout is None or not self.layout.recurrent or self.kind is None:
+            return None
+        layer = "" if self.layer is None else f"_l{self.layer}"
+        local = self.kind + layer + ("_reverse" if self.direction == "reverse" else "")
+        return f"{join(self.organ.path, local)}[*]"
+
+    @property
     def padding(self) -> int | None:
         """The row of an embedding that stays as it is."""
         module = self.organ.module
@@ -121,9 +130,10 @@ class Slot:
         """What a recipe sees."""
         shape = self.shape[::-1] if self.transposed else self.shape
         fan_in, fan_out = fans(shape)
+        peers = self.layout.gates if self.group and self.layout else ()
         return Block(
             self.address, shape, fan_in, fan_out, self.kind, self.gate, self.layer, self.direction,
-            self.hidden_size, epsilon(self.member.dtype), self.polarity,
+            self.hidden_size, epsilon(self.member.dtype), self.polarity, self.group, peers,
         )  # fmt: skip
 
     def single(self, piece: Piece) -> Slot:

@@ -129,6 +129,15 @@ def _unit(group: list[Decision]) -> Unit:
     return Unit(rule, slot.block, (slot,))
 
 
+def together(units: Iterable[Unit]) -> Iterator[tuple[Unit, ...]]:
+    """The units of joint recipes, by rule, layer and direction."""
+    groups: dict[tuple[str, str | None], list[Unit]] = defaultdict(list)
+    for unit in units:
+        if unit.recipe.joint:
+            groups[unit.rule.id, unit.block.group].append(unit)
+    yield from map(tuple, groups.values())
+
+
 def _partner(total: Slot, single: Slot) -> Piece:
     """The piece of a sum that a slot of its own, or a name tied to it, speaks of."""
     wanted = single.key[0]

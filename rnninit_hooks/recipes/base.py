@@ -19,6 +19,8 @@ class Block:
     storage. Fans count connections of this block alone; they are None where there is no matrix. `hidden_size` is None
     outside recurrent modules. `eps` is the machine epsilon of the dtype that the value is stored in.
     `polarity` is +1 where the gate keeps the old state when open, -1 where it overwrites it, 0 elsewhere.
+    `group` is the same text for every slot of one kind in one layer and direction of one recurrent module, None
+    elsewhere: what several slots draw together is keyed by it. `peers` are the gates of that module.
     """
 
     address: str
@@ -32,6 +34,8 @@ class Block:
     hidden_size: int | None = None
     eps: float = 2.0**-23
     polarity: int = 0
+    group: str | None = None
+    peers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,9 @@ class Draw(Protocol):
     def eye(self, size: int) -> Tensor:
         """The identity."""
 
+    def of(self, address: str) -> Draw:
+        """The draws of another address under the same seed: of a `Block.group`, they are the same for all its slots."""
+
 
 class Recipe(BaseModel):
     """One kind of initialisation: fields from the rule file, `fill` that draws it, `law` that recognises it.
@@ -78,6 +85,20 @@ class Recipe(BaseModel):
     source: ClassVar[str] = ""
     constant: ClassVar[bool] = False
     """True when the value does not depend on the draw, so that `law` is an equality."""
+    joint: ClassVar[bool] = False
+    """True when the slots of one layer and direction belong together: `refuse_together` and `law_together` are asked."""
+
+    def claims(self, block: Block) -> bool:
+        """Whether this recipe writes this slot where its rule matches; one that it does not claim is left to other rules."""
+        return True
+
+    def refuse_together(self, blocks: tuple[Block, ...]) -> str | None:
+        """Why the blocks of one layer and direction, all that a rule decides there, cannot be filled together, or None."""
+        return None
+
+    def law_together(self, blocks: tuple[Block, ...], values: tuple[Tensor, ...]) -> tuple[Breach, ...]:
+        """What the values of one layer and direction break as a whole; each alone has been judged by `law`."""
+        return ()
 
     def refuse(self, block: Block) -> str | None:
         """Why this recipe cannot hold on a block of this shape, or None."""

@@ -71,6 +71,10 @@ class Keyed:
         """`Keyed(seed, address, sampler)`."""
         return f"Keyed({self.seed}, {self.address!r}, {self.sampler!r})"
 
+    def of(self, address: str) -> Keyed:
+        """The draws of another address under the same seed, from stream 0."""
+        return Keyed(self.seed, address, self.sampler)
+
     def uniform(self, *shape: int) -> Tensor:
         """Uniform on the open interval (0, 1)."""
         return self._draw(shape, self.uniform_tile)

@@ -141,6 +141,8 @@ class Rule(_Model):
     def _no_contradiction(self) -> Rule:
         if self.whole and self.match.gate:
             raise ValueError("`whole: true` speaks of the fused matrix, and `match.gate` of one gate; drop one of them")
+        if self.whole and self.init.joint:
+            raise ValueError(f"`whole: true` speaks of one matrix, and {self.init.kind!r} of several gates; drop one of them")
         if self.literal and self.place != "ih":
             raise ValueError("`literal: true` writes the matched parameter itself, so `place` says nothing; drop one of them")
         return self
