@@ -90,6 +90,9 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.fills import (
         Zeros as Zeros,
     )
+    from rnninit_hooks.recipes.horizons import Chrono as Chrono
+    from rnninit_hooks.recipes.horizons import LogSpaced as LogSpaced
+    from rnninit_hooks.recipes.horizons import UniformGate as UniformGate
     from rnninit_hooks.recipes.iid import (
         HiddenUniform as HiddenUniform,
     )
@@ -106,6 +109,8 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.memory import Timescale as Timescale
     from rnninit_hooks.recipes.orthogonal import Orthogonal as Orthogonal
     from rnninit_hooks.recipes.registry import recipe as recipe
+    from rnninit_hooks.recipes.retained import BiasForLag as BiasForLag
+    from rnninit_hooks.recipes.retained import PowerLaw as PowerLaw
     from rnninit_hooks.recipes.scaled import (
         KaimingNormal as KaimingNormal,
     )
@@ -157,6 +162,8 @@ _HOMES = {
         "KaimingNormal", "KaimingUniform", "LecunNormal", "LecunUniform", "XavierNormal", "XavierUniform",
     ),
     "rnninit_hooks.recipes.memory": ("Retention", "Timescale"),
+    "rnninit_hooks.recipes.horizons": ("Chrono", "LogSpaced", "UniformGate"),
+    "rnninit_hooks.recipes.retained": ("BiasForLag", "PowerLaw"),
     "rnninit_hooks.recipes.orthogonal": ("Orthogonal",),
     "rnninit_hooks.layout_files": ("load_layouts",),
     "rnninit_hooks.layouts.model": ("Layout", "Part"),

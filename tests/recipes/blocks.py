@@ -33,6 +33,10 @@ NEEDED: dict[str, dict[str, Any]] = {
     "trunc_normal": {"std": 0.2},
     "retention": {"value": 0.9},
     "timescale": {"steps": 10.0},
+    "chrono": {"t_max": 50.0},
+    "log_spaced": {"t_max": 50.0},
+    "bias_for_lag": {"value": 0.1, "steps": 100.0},
+    "power_law": {"high": 5.0, "low": -7.0, "exponent": 1.3},
 }
 
 
