@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -15,6 +16,9 @@ from rnninit_hooks.recipes.registry import recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_PRODUCT = 2.0**-50
+"""What one more reflection costs in float64."""
 
 
 def turning(value: Tensor, sign: float) -> tuple[Breach, ...]:
@@ -92,7 +96,8 @@ class Householder(Recipe):
 
     def law(self, block: Block, value: Tensor) -> tuple[Breach, ...]:
         """Orthogonal; the determinant's sign is that of the parity; W - I has rank `reflections` at most."""
-        if breaches := Orthogonal().law(block, value) or turning(value, (-1.0) ** self.reflections):
+        judged = replace(block, eps=max(block.eps, self.reflections * _PRODUCT))
+        if breaches := Orthogonal().law(judged, value) or turning(value, (-1.0) ** self.reflections):
             return breaches
         if self.reflections >= block.shape[0]:
             return ()

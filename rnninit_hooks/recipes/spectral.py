@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _TRIES = 64
 _FIRM = 1e-6
+_SOLVED = 2.0**-44
+"""What an eigenvalue solver in float64 costs at most, as a share of the elements."""
 _HOEFFDING = math.sqrt(2.0 * math.log(4.0 / TAIL))
 
 
@@ -98,7 +100,8 @@ class SpectralRadius(Recipe):
         """How far rounding may have moved each eigenvalue: Hoeffding's inequality on the first order, doubled."""
         tiny = 0.5 * SMALLEST.get(block.eps, 0.0) * len(value)
         working = min(block.eps, FLOAT32) * self.radius
-        slack = 2.0 * _HOEFFDING * 0.5 * block.eps * doubts + 4.0 * working + tiny
+        share = max(block.eps, _SOLVED)
+        slack = _HOEFFDING * share * doubts + 4.0 * working + tiny
         return slack.nan_to_num(math.inf).clamp(max=0.1 * self.radius)
 
     def _density(self, block: Block, value: Tensor) -> tuple[Breach, ...]:

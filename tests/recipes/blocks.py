@@ -26,6 +26,7 @@ RANDOM = [
     "lecun_uniform",
     "lecun_normal",
 ]
+MEMORY = ("retention", "timescale")  # these refuse what is no bias, and fill and judge it all the same
 NEEDED: dict[str, dict[str, Any]] = {
     "constant": {"value": 0.5},
     "uniform": {"low": -0.3, "high": 0.7},
@@ -53,9 +54,9 @@ def block(*shape: int, address: str = "rnn.weight_hh_l0[forget]", **facts: Any) 
 
 def fitting(kind: str, size: int) -> Block:
     """A block of this size that the recipe takes: square where it may be, else a vector, a convolution or a recurrent gate."""
-    recurrent = {"kind": "recurrent", "gate": "forget", "group": "recurrent_l0[*]", "peers": ("input", "forget", "cell", "output")}
-    shapes = (block(size, size), block(size), block(size, size, 3), block(size, size, **recurrent))
-    return next((of for of in shapes if kind in ("retention", "timescale") or example(kind).refuse(of) is None), shapes[0])
+    recurrent = {"kind": "recurrent", "gate": "cell", "group": "recurrent_l0[*]", "peers": ("input", "forget", "cell", "output")}
+    shapes = (block(size, size), block(size * size), block(size, size, 3), block(size, size, **recurrent))
+    return next((of for of in shapes if kind in MEMORY or example(kind).refuse(of) is None), shapes[0])
 
 
 def example(kind: str, **fields: Any) -> Recipe:
