@@ -16,7 +16,20 @@ from rnninit_hooks.recipes.draws import Keyed
 from rnninit_hooks.recipes.laws import Spread, judge, rounding
 from rnninit_hooks.recipes.registry import find, kinds
 
-from .blocks import DTYPES, MEMORY, RANDOM, block, blocks, exact_recipes, example, filled, fitting, random_recipes, shapes, stored
+from .blocks import (
+    DTYPES,
+    MEMORY,
+    RANDOM,
+    block,
+    blocks,
+    exact_recipes,
+    example,
+    filled,
+    fitting,
+    random_recipes,
+    shapes,
+    stored,
+)
 
 any_recipe = st.one_of(random_recipes, exact_recipes)
 
