@@ -77,6 +77,11 @@ CASES: list[tuple[str, Module, ri.Policy]] = [
 every_case = pytest.mark.parametrize(("module", "rules"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 
 
+def seeded(module: Module) -> nn.Module:
+    torch.manual_seed(0)
+    return module()
+
+
 def ruined(model: nn.Module) -> nn.Module:
     for name, parameter in model.named_parameters():
         if "weight" in name or "recurrent" in name:
@@ -89,8 +94,7 @@ def ruined(model: nn.Module) -> nn.Module:
 @every_case
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
 def test_applied_it_checks_clean_and_ruined_it_does_not(module: Module, rules: ri.Policy, dtype: torch.dtype) -> None:
-    torch.manual_seed(0)
-    model = module().to(dtype)
+    model = seeded(module).to(dtype)
     report = ri.apply(model, rules)
     assert report.ok and {row.status for row in report.rows} >= {"written"}
     assert ri.check(model, rules).findings == ()
@@ -101,7 +105,7 @@ def test_applied_it_checks_clean_and_ruined_it_does_not(module: Module, rules: r
 
 @every_case
 def test_the_same_policy_gives_the_same_bits_and_attach_gives_them_too(module: Module, rules: ri.Policy) -> None:
-    one, two, pending = module(), module(), module()
+    one, two, pending = (seeded(module) for _ in range(3))
     ri.apply(one, rules), ri.apply(two, rules)
     ri.attach(pending, rules), ri.materialize(pending)
     decided = ri.plan(one, rules)
