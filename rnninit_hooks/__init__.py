@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.reflections import SpecialOrthogonal as SpecialOrthogonal
     from rnninit_hooks.recipes.registry import recipe as recipe
     from rnninit_hooks.recipes.rotations import Cayley as Cayley
+    from rnninit_hooks.recipes.rotations import ExpRNN as ExpRNN
     from rnninit_hooks.recipes.rotations import Rotations as Rotations
     from rnninit_hooks.recipes.scaled import (
         KaimingNormal as KaimingNormal,
@@ -176,7 +177,7 @@ _HOMES = {
     "rnninit_hooks.recipes.convolutional": ("DeltaOrthogonal",),
     "rnninit_hooks.recipes.joint_orthogonal": ("RecurrentBN",),
     "rnninit_hooks.recipes.reflections": ("Hadamard", "Householder", "SpecialOrthogonal"),
-    "rnninit_hooks.recipes.rotations": ("Cayley", "Rotations"),
+    "rnninit_hooks.recipes.rotations": ("Cayley", "ExpRNN", "Rotations"),
     "rnninit_hooks.recipes.sparse": ("Sparse",),
     "rnninit_hooks.recipes.spectral": ("SingularValues", "SpectralRadius"),
     "rnninit_hooks.recipes.structured": ("Antisymmetric", "Chain", "NpRNN"),

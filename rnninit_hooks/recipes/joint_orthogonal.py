@@ -34,6 +34,7 @@ class RecurrentBN(Recipe):
 
     formula: ClassVar[str] = "W_candidate = I; the other gates' blocks stacked: W^T W = I, Haar-distributed"
     source: ClassVar[str] = "Cooijmans et al. 2017, Recurrent batch normalization, arXiv:1603.09025, and its code"
+    divisible: ClassVar[bool] = False
     joint: ClassVar[bool] = True
 
     candidate: str = "cell"

@@ -42,6 +42,7 @@ class SpecialOrthogonal(Recipe):
 
     formula: ClassVar[str] = "W = gain Q, Q Haar-distributed on SO(n): W W^T = gain^2 I, det Q = +1"
     source: ClassVar[str] = "Lezcano-Casado and Martinez-Rubio 2019, arXiv:1901.08428; Mezzadri, math-ph/0609050"
+    divisible: ClassVar[bool] = False
 
     gain: float = Field(default=1.0, gt=0.0)
 
@@ -77,6 +78,7 @@ class Householder(Recipe):
 
     formula: ClassVar[str] = "W = prod_k (I - 2 v v^T / |v|^2), v ~ N(0, I)"
     source: ClassVar[str] = "Mhammedi et al. 2017, arXiv:1612.00188"
+    divisible: ClassVar[bool] = False
 
     reflections: int = Field(ge=1, description="How many reflections are multiplied.")
 
@@ -128,6 +130,7 @@ class Hadamard(Recipe):
 
     formula: ClassVar[str] = "W = gain H_n diag(+-1) / sqrt(n), n = 2^k"
     source: ClassVar[str] = "Sylvester 1867; as a layer Le et al. 2013 (Fastfood), arXiv:1408.3060"
+    divisible: ClassVar[bool] = False
 
     gain: float = Field(default=1.0, gt=0.0)
 

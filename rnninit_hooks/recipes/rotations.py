@@ -1,10 +1,10 @@
-"""Rotations of pairs of units, each by its own angle: Henaff's, and the Cayley transform's. Wakes no torch."""
+"""Rotations of pairs of units, each by its own angle: Henaff's, the Cayley transform's, expRNN's. Wakes no torch."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,10 +18,22 @@ if TYPE_CHECKING:
 
 
 class PlaneRotations(Recipe):
-    """What both are: units 2k and 2k + 1 turned by an angle drawn uniformly from `_angles`; the last of an odd number stays."""
+    """What all are: units 2k and 2k + 1 turned by an angle of their own; the last of an odd number stays.
 
-    _angles: ClassVar[tuple[float, float]]
-    _sense: ClassVar[float]
+    Angles come from numbers drawn uniformly between two bounds.
+    """
+
+    divisible: ClassVar[bool] = False
+    _sense: ClassVar[float] = 1.0
+
+    def _bounds(self) -> tuple[float, float]:
+        return -math.pi, math.pi
+
+    def _angle(self, drawn: Tensor) -> Tensor:
+        return drawn
+
+    def _drawn(self, angle: Tensor) -> Tensor:
+        return angle
 
     def _signs(self, like: Tensor) -> Tensor:
         """Factors of the columns."""
@@ -34,9 +46,9 @@ class PlaneRotations(Recipe):
     def fill(self, block: Block, draw: Draw) -> Tensor:
         """The rotations along the diagonal."""
         demand(self, block)
-        low, high = self._angles
-        angles = draw.uniform(block.shape[0] // 2).mul_(high - low).add_(low)
-        return self._turned(draw.eye(block.shape[0]), angles)
+        low, high = self._bounds()
+        drawn = draw.uniform(block.shape[0] // 2).mul_(high - low).add_(low)
+        return self._turned(draw.eye(block.shape[0]), self._angle(drawn))
 
     def _turned(self, eye: Tensor, angles: Tensor) -> Tensor:
         """Rotations by these angles, as the product with the signs of the columns."""
@@ -60,7 +72,7 @@ class PlaneRotations(Recipe):
         slack = (block.eps + 4.0 * min(block.eps, FLOAT32)) * (expected != 0.0)
         if breaches := alike(block, value, expected, law="rotations of pairs", slack=slack):
             return breaches
-        return judge(replace(block, shape=tuple(angles.shape)), angles, uniform_spread(*self._angles))
+        return judge(replace(block, shape=tuple(angles.shape)), self._drawn(angles), uniform_spread(*self._bounds()))
 
 
 @recipe("rotations")
@@ -79,9 +91,6 @@ class Rotations(PlaneRotations):
 
     formula: ClassVar[str] = "W = blockdiag([[cos t, -sin t], [sin t, cos t]]), t ~ U(-pi, pi); odd n: last 1"
     source: ClassVar[str] = "Henaff, Szlam and LeCun 2016, arXiv:1602.06662"
-
-    _angles: ClassVar[tuple[float, float]] = (-math.pi, math.pi)
-    _sense: ClassVar[float] = 1.0
 
 
 @recipe("cayley")
@@ -103,7 +112,6 @@ class Cayley(PlaneRotations):
     formula: ClassVar[str] = "W = (I + A)^-1 (I - A) D, A = blockdiag([[0, s], [-s, 0]]), s = -tan(t/2), t ~ U(0, pi/2)"
     source: ClassVar[str] = "Helfrich, Willmott and Ye 2018, arXiv:1707.09520"
 
-    _angles: ClassVar[tuple[float, float]] = (0.0, math.pi / 2.0)
     _sense: ClassVar[float] = -1.0
 
     negative: int = Field(default=0, ge=0, description="How many of the last entries of D are -1.")
@@ -116,7 +124,40 @@ class Cayley(PlaneRotations):
             return None
         return f"cayley asks for {self.negative} entries -1, and a block of shape {block.shape} has {block.shape[0]}"
 
+    def _bounds(self) -> tuple[float, float]:
+        return 0.0, math.pi / 2.0
+
     def _signs(self, like: Tensor) -> Tensor:
         signs = like.new_ones(like.shape[-1])
         signs[len(signs) - self.negative :] = -1.0
         return signs
+
+
+@recipe("exprnn")
+class ExpRNN(PlaneRotations):
+    """The exponential of a skew matrix of blocks [[0, -a], [a, 0]]: pairs of units turned by a.
+
+    With `skew: henaff` a ~ U(-pi, pi), which is `rotations`; with `skew: cayley` a = tan(t/2), t ~ U(0, pi/2), the
+    parameters that a Cayley transform would turn into angles t, so that a lies between 0 and 1.
+
+    >>> from rnninit_hooks.recipes.draws import Keyed
+    >>> block = Block("rnn.weight_hh_l0", (3, 3))
+    >>> ExpRNN(skew="cayley").fill(block, Keyed(0, block.address))
+    tensor([[ 0.9967, -0.0814,  0.0000],
+            [ 0.0814,  0.9967,  0.0000],
+            [ 0.0000,  0.0000,  1.0000]], dtype=torch.float64)
+    """
+
+    formula: ClassVar[str] = "W = exp(blockdiag([[0, -a], [a, 0]])), a ~ U(-pi, pi) or a = tan(t/2), t ~ U(0, pi/2)"
+    source: ClassVar[str] = "Lezcano-Casado and Martinez-Rubio 2019, arXiv:1901.08428, and its code"
+
+    skew: Literal["henaff", "cayley"] = Field(description="Where the skew matrix comes from.")
+
+    def _bounds(self) -> tuple[float, float]:
+        return (0.0, math.pi / 2.0) if self.skew == "cayley" else (-math.pi, math.pi)
+
+    def _angle(self, drawn: Tensor) -> Tensor:
+        return (drawn / 2.0).tan() if self.skew == "cayley" else drawn
+
+    def _drawn(self, angle: Tensor) -> Tensor:
+        return 2.0 * angle.atan() if self.skew == "cayley" else angle

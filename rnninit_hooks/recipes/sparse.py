@@ -36,6 +36,7 @@ class Sparse(Recipe):
 
     formula: ClassVar[str] = "W has `nonzero` elements ~ N(0, std^2) per row (or column), 0 elsewhere"
     source: ClassVar[str] = "Martens 2010, Deep learning via Hessian-free optimization; Sutskever et al. 2013"
+    divisible: ClassVar[bool] = False
 
     nonzero: int = Field(ge=1, description="How many elements of every row or column are not 0.")
     std: float = Field(gt=0.0, description="Standard deviation of the elements that are not 0.")

@@ -45,6 +45,7 @@ class SpectralRadius(Recipe):
 
     formula: ClassVar[str] = "W = M radius / max|eigenvalue of M|, M ~ N(0, 1) on a share `density` of the elements"
     source: ClassVar[str] = "Jaeger 2001, The echo state approach to analysing and training recurrent neural networks"
+    divisible: ClassVar[bool] = False
 
     radius: float = Field(gt=0.0, description="The largest absolute value of an eigenvalue.")
     density: float = Field(default=1.0, gt=0.0, le=1.0, description="Share of the elements that are not 0.")
@@ -153,6 +154,7 @@ class SingularValues(Recipe):
 
     formula: ClassVar[str] = "W = U diag(s) V^T, U and V Haar-distributed, s ~ U(low, high)"
     source: ClassVar[str] = "Vorontsov et al. 2017, On orthogonality and learning recurrent networks"
+    divisible: ClassVar[bool] = False
 
     low: float = Field(ge=0.0)
     high: float

@@ -33,6 +33,7 @@ class Chain(Recipe):
 
     formula: ClassVar[str] = "W[i, i+1] = above, W[i, i] = diagonal, W[i+1, i] = below, 0 elsewhere"
     source: ClassVar[str] = "Orhan and Pitkow 2019, arXiv:1905.13715"
+    divisible: ClassVar[bool] = False
     constant: ClassVar[bool] = True
 
     above: float = 1.02
@@ -81,6 +82,7 @@ class Antisymmetric(Recipe):
 
     formula: ClassVar[str] = "W = M - M^T - gamma I, M_ij ~ N(0, gain^2 / n)"
     source: ClassVar[str] = "Chang et al. 2019, AntisymmetricRNN, arXiv:1902.09689"
+    divisible: ClassVar[bool] = False
 
     gain: float = Field(gt=0.0, description="M has elements of standard deviation gain / sqrt(n).")
     gamma: float = Field(ge=0.0, description="Damping: the real part of every eigenvalue is -gamma.")
@@ -124,6 +126,7 @@ class NpRNN(Recipe):
 
     formula: ClassVar[str] = "W = (A + I) / lambda_max(A + I), A = R R^T / n, R ~ N(0, 1)"
     source: ClassVar[str] = "Talathi and Vartak 2015, arXiv:1511.03771"
+    divisible: ClassVar[bool] = False
 
     def refuse(self, block: Block) -> str | None:
         """Only square matrices are symmetric."""

@@ -40,6 +40,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "spectral_radius": {"radius": 0.9},
     "singular_values": {"low": 0.8, "high": 1.1},
     "antisymmetric": {"gain": 1.0, "gamma": 0.01},
+    "exprnn": {"skew": "cayley"},
     "householder": {"reflections": 3},
 }
 

@@ -78,6 +78,7 @@ FAMILIES: dict[str, st.SearchStrategy[tuple[Recipe, Block]]] = {
     "singular_values": _bounded(),
     "rotations": square(made("rotations")),
     "cayley": _cayley(),
+    "exprnn": square(made("exprnn", skew=st.sampled_from(["henaff", "cayley"]))),
     "special_orthogonal": square(made("special_orthogonal", gain=_gain)),
     "householder": square(made("householder", reflections=st.integers(1, 20))),
     "hadamard": square(made("hadamard", gain=_gain), st.sampled_from([1, 2, 4, 8, 16, 32, 64])),
@@ -87,7 +88,7 @@ FAMILIES: dict[str, st.SearchStrategy[tuple[Recipe, Block]]] = {
     "delta_orthogonal": _delta(),
     "recurrent_bn": st.builds(lambda name, n: (example("recurrent_bn"), gate(name, n)), st.sampled_from(PEERS), _size),
 }  # fmt: skip
-EXACT = ["linspace", "rotations", "cayley", "special_orthogonal", "householder", "hadamard", "chain", "np_rnn", "delta_orthogonal"]
+EXACT = ["linspace", "rotations", "cayley", "exprnn", "special_orthogonal", "householder", "hadamard", "chain", "np_rnn", "delta_orthogonal"]
 HAAR = ["singular_values", "special_orthogonal", "delta_orthogonal", "recurrent_bn"]
 every_kind = pytest.mark.parametrize("kind", FAMILIES)
 
@@ -147,7 +148,7 @@ def test_one_element_far_out_never_passes(kind: str, data: st.DataObject, far: f
 @given(st.data(), st.sampled_from([-1.0, 0.0, 0.98, 1.02]))
 def test_another_size_breaks_an_exact_law(kind: str, data: st.DataObject, factor: float) -> None:
     recipe, of = drawn(kind, data)
-    free = kind in ("hadamard", "delta_orthogonal") or (of.shape[0] % 2 == 0 and kind in ("rotations", "special_orthogonal", "householder"))
+    free = kind in ("hadamard", "delta_orthogonal") or (of.shape[0] % 2 == 0 and kind in ("rotations", "exprnn", "special_orthogonal", "householder"))
     assume(factor != -1.0 or not free)  # these hold for -W as well
     assert recipe.law(of, factor * filled(recipe, of))
 
@@ -202,7 +203,7 @@ def test_nothing_around_changes_a_fill_or_a_verdict(kind: str, around: str, data
 
 
 REFUSED: list[tuple[str, dict[str, Any], tuple[int, ...], str]] = [
-    *((kind, {}, shape, "square matrix") for kind in ("rotations", "cayley", "special_orthogonal", "householder", "hadamard", "chain", "antisymmetric", "np_rnn", "spectral_radius", "recurrent_bn") for shape in ((4,), (4, 5), (5, 4), (3, 3, 3), (0, 0))),
+    *((kind, {}, shape, "square matrix") for kind in ("rotations", "cayley", "exprnn", "special_orthogonal", "householder", "hadamard", "chain", "antisymmetric", "np_rnn", "spectral_radius", "recurrent_bn") for shape in ((4,), (4, 5), (5, 4), (3, 3, 3), (0, 0))),
     ("hadamard", {}, (3, 3), "power of two"), ("hadamard", {}, (12, 12), "12 rows"), ("chain", {}, (1, 1), "two units"),
     ("cayley", {"negative": 4}, (3, 3), "asks for 4 entries"), ("linspace", {}, (1,), "both ends"), ("linspace", {}, (0,), "both ends"),
     ("linspace", {}, (3, 3), "needs a vector"), ("indrnn", {}, (3, 3), "one recurrent weight per unit"),

@@ -25,6 +25,7 @@ OWN = [
     "chain",
     "constant",
     "delta_orthogonal",
+    "exprnn",
     "hadamard",
     "hidden_uniform",
     "householder",

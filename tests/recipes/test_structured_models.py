@@ -55,6 +55,7 @@ RECURRENT = {
     "singular_values": "kind: singular_values, low: 0.9, high: 1.1",
     "rotations": "kind: rotations",
     "cayley": "kind: cayley, negative: 3",
+    "exprnn": "kind: exprnn, skew: cayley",
     "special_orthogonal": "kind: special_orthogonal, gain: 0.9",
     "householder": "kind: householder, reflections: 4",
     "hadamard": "kind: hadamard",
@@ -171,6 +172,14 @@ def test_one_unit_is_enough_for_most() -> None:
         ri.apply(model, rules)
         assert ri.check(model, rules).findings == ()
         assert model.weight_hh_l0.abs().max() <= 3.0
+
+
+@pytest.mark.parametrize("init", ["rotations", "special_orthogonal", "hadamard", "np_rnn", "sparse, nonzero: 1, std: 0.5", "spectral_radius, radius: 0.9", "singular_values, low: 0.5, high: 1.0"])
+def test_a_table_that_keeps_its_padding_row_is_no_such_matrix(init: str) -> None:
+    rules = policy(f"parameter: weight -> kind: {init}")
+    with pytest.raises(ri.PolicyError, match="the padding row of an embedding is kept"):
+        ri.apply(nn.Embedding(16, 16, padding_idx=0), rules)
+    ri.apply(nn.Embedding(16, 16), rules)
 
 
 def test_a_plan_on_the_meta_device_says_the_same() -> None:

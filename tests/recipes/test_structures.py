@@ -200,6 +200,17 @@ class TestTurns:
         assert (value - torch.matrix_exp(skew - skew.mT)).abs().max() < 1e-13
         assert torch.linalg.det(value).item() == pytest.approx(1.0)
 
+    def test_exprnn_is_the_exponential_of_either_skew_matrix(self) -> None:
+        assert torch.equal(filled(example("exprnn", skew="henaff"), block(9, 9)), filled(example("rotations"), block(9, 9)))
+        many = torch.stack([filled(example("exprnn"), block(200, 200), seed) for seed in range(20)])
+        angles = torch.atan2(many.diagonal(-1, 1, 2)[:, ::2], many.diagonal(0, 1, 2)[:, ::2])
+        assert kolmogorov(2 * angles.atan(), lambda x: x / (math.pi / 2)) < 2.5
+        skew = torch.zeros(200, 200, dtype=torch.float64)
+        skew.diagonal(-1)[::2] = angles[3]
+        assert (many[3] - torch.matrix_exp(skew - skew.mT)).abs().max() < 1e-13
+        assert example("cayley").law(block(200, 200), many[0].mT) and example("rotations").law(block(200, 200), many[0])
+        assert example("exprnn").law(block(200, 200), filled(example("rotations"), block(200, 200)))
+
     def test_what_is_orthogonal_but_no_rotation_of_pairs_is_told(self) -> None:
         of = block(64, 64)
         for kind in ("rotations", "cayley"):
