@@ -126,11 +126,14 @@ class TestSpectra:
                 assert not torch.equal(value != 0, first != 0) or not (value.matrix_power(3) == 0).all()
         assert 10 < redrawn < 100
 
-    def test_draws_that_are_all_nilpotent_end_in_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("turned", [False, True])
+    def test_draws_that_are_all_nilpotent_end_in_words(self, monkeypatch: pytest.MonkeyPatch, turned: bool) -> None:
+        """Turned, their computed eigenvalues are far from 0, and as good as undetermined."""
         from rnninit_hooks.errors import RnnInitError
 
         recipe, of = example("spectral_radius", density=0.5), block(9, 9)
-        monkeypatch.setattr(type(recipe), "_gaussian", lambda self, block, draw: draw.normal(9, 9).triu(1))
+        basis = Keyed(0, "basis").haar(9, 9) if turned else eye(9)
+        monkeypatch.setattr(type(recipe), "_gaussian", lambda self, block, draw: basis @ draw.normal(9, 9).triu(1) @ basis.mT)
         with pytest.raises(RnnInitError, match=r"64 draws of spectral_radius.* no firm spectral radius.*raise density"):
             filled(recipe, of)
 
@@ -142,6 +145,12 @@ class TestSpectra:
         for value in (torch.zeros_like(chain), chain, turned):
             (breach,) = example("spectral_radius").law(block(size, size), value) or (None,)
             assert breach is not None and breach.law in ("spectral radius", "non-zero elements")
+
+    def test_another_density_is_told(self) -> None:
+        recipe, of = example("spectral_radius", density=0.3), block(20, 20)
+        value = filled(recipe, of)
+        assert words(example("spectral_radius", density=0.4), of, value) == ["non-zero elements: found 120, expected 160"]
+        assert words(example("spectral_radius", density=0.2), of, value) == ["non-zero elements: found 120, expected 80"]
 
     def test_other_matrices_of_the_same_radius_obey(self) -> None:
         of = block(16, 16)
@@ -210,6 +219,7 @@ class TestTurns:
         assert (many[3] - torch.matrix_exp(skew - skew.mT)).abs().max() < 1e-13
         assert example("cayley").law(block(200, 200), many[0].mT) and example("rotations").law(block(200, 200), many[0])
         assert example("exprnn").law(block(200, 200), filled(example("rotations"), block(200, 200)))
+        assert example("exprnn").law(block(600, 600), filled(example("exprnn"), block(600, 600))) == ()
 
     def test_what_is_orthogonal_but_no_rotation_of_pairs_is_told(self) -> None:
         of = block(64, 64)
