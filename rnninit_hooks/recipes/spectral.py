@@ -70,14 +70,22 @@ class SpectralRadius(Recipe):
         demand(self, block)
         for _ in range(_TRIES):
             matrix = self._gaussian(block, draw)
-            sizes, doubts = spectrum(matrix)
-            first = int(sizes.argmax())
-            found = float(sizes[first])
-            if float(doubts[first]) * 2.0**-52 <= _FIRM * found:
+            if found := self._firm_radius(matrix):
                 return matrix * (self.radius / found)
         raise RnnInitError(
             f"{block.address}: {_TRIES} draws of {self} had no firm spectral radius on shape {block.shape}; raise density"
         )
+
+    def _firm_radius(self, matrix: Tensor) -> float:
+        """The spectral radius of a draw; 0 where it is as good as undetermined, which a dense draw's never is."""
+        if self.density == 1.0:
+            import torch  # so that reading rules wakes none
+
+            return float(torch.linalg.eigvals(matrix).abs().max())
+        sizes, doubts = spectrum(matrix)
+        first = int(sizes.argmax())
+        found = float(sizes[first])
+        return found if float(doubts[first]) * 2.0**-52 <= _FIRM * found else 0.0
 
     def _gaussian(self, block: Block, draw: Draw) -> Tensor:
         if self._count(block) == math.prod(block.shape):
