@@ -155,8 +155,9 @@ def impossible(units: Iterable[Unit]) -> Iterator[Finding]:
             yield _impossible(group[0], reason)
     for unit in units:
         reason = unit.recipe.refuse(unit.block)
-        if unit.slots[0].padding is not None and isinstance(unit.recipe, Orthogonal):
-            reason = "the padding row of an embedding is kept, so the table cannot be orthogonal"
+        whole = isinstance(unit.recipe, Orthogonal) or not unit.recipe.divisible
+        if unit.slots[0].padding is not None and whole:
+            reason = f"the padding row of an embedding is kept, so the table cannot be {unit.recipe.kind}"
         if unit.whole and len(unit.slots[0].pieces) > 1:
             reason = "`whole` speaks of one fused parameter, and this is a sum of several; say `literal: true` as well"
         if reason:

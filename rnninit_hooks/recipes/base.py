@@ -93,6 +93,8 @@ class Recipe(BaseModel):
     source: ClassVar[str] = ""
     constant: ClassVar[bool] = False
     """True when the value does not depend on the draw, so that `law` is an equality."""
+    divisible: ClassVar[bool] = True
+    """False when no row can be left out, as the padding row of an embedding is."""
     joint: ClassVar[bool] = False
     """True when the slots of one layer and direction belong together: `refuse_together` and `law_together` are asked."""
 
