@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.base import Breach as Breach
     from rnninit_hooks.recipes.base import Draw as Draw
     from rnninit_hooks.recipes.base import Recipe as Recipe
+    from rnninit_hooks.recipes.decays import RwkvDecay as RwkvDecay
     from rnninit_hooks.recipes.fills import (
         Constant as Constant,
     )
@@ -90,6 +91,10 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.fills import (
         Zeros as Zeros,
     )
+    from rnninit_hooks.recipes.heads import Prior as Prior
+    from rnninit_hooks.recipes.heads import SmallInit as SmallInit
+    from rnninit_hooks.recipes.heads import WangInit as WangInit
+    from rnninit_hooks.recipes.hippo import Hippo as Hippo
     from rnninit_hooks.recipes.iid import (
         HiddenUniform as HiddenUniform,
     )
@@ -105,7 +110,10 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.memory import Retention as Retention
     from rnninit_hooks.recipes.memory import Timescale as Timescale
     from rnninit_hooks.recipes.orthogonal import Orthogonal as Orthogonal
+    from rnninit_hooks.recipes.pretrained import Pretrained as Pretrained
     from rnninit_hooks.recipes.registry import recipe as recipe
+    from rnninit_hooks.recipes.rings import LruRing as LruRing
+    from rnninit_hooks.recipes.rings import RgLru as RgLru
     from rnninit_hooks.recipes.scaled import (
         KaimingNormal as KaimingNormal,
     )
@@ -124,6 +132,11 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.scaled import (
         XavierUniform as XavierUniform,
     )
+    from rnninit_hooks.recipes.state_spaces import LogUniform as LogUniform
+    from rnninit_hooks.recipes.state_spaces import Mamba2ALog as Mamba2ALog
+    from rnninit_hooks.recipes.state_spaces import MambaDtBias as MambaDtBias
+    from rnninit_hooks.recipes.state_spaces import S4dLin as S4dLin
+    from rnninit_hooks.recipes.state_spaces import S4dReal as S4dReal
     from rnninit_hooks.record import Record as Record
     from rnninit_hooks.rows import FactTable as FactTable
     from rnninit_hooks.rows import MemoryFacts as MemoryFacts
@@ -157,6 +170,12 @@ _HOMES = {
         "KaimingNormal", "KaimingUniform", "LecunNormal", "LecunUniform", "XavierNormal", "XavierUniform",
     ),
     "rnninit_hooks.recipes.memory": ("Retention", "Timescale"),
+    "rnninit_hooks.recipes.rings": ("LruRing", "RgLru"),
+    "rnninit_hooks.recipes.state_spaces": ("LogUniform", "Mamba2ALog", "MambaDtBias", "S4dLin", "S4dReal"),
+    "rnninit_hooks.recipes.hippo": ("Hippo",),
+    "rnninit_hooks.recipes.decays": ("RwkvDecay",),
+    "rnninit_hooks.recipes.heads": ("Prior", "SmallInit", "WangInit"),
+    "rnninit_hooks.recipes.pretrained": ("Pretrained",),
     "rnninit_hooks.recipes.orthogonal": ("Orthogonal",),
     "rnninit_hooks.layout_files": ("load_layouts",),
     "rnninit_hooks.layouts.model": ("Layout", "Part"),

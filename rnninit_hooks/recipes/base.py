@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
 
@@ -20,7 +22,8 @@ class Block:
     outside recurrent modules. `eps` is the machine epsilon of the dtype that the value is stored in.
     `polarity` is +1 where the gate keeps the old state when open, -1 where it overwrites it, 0 elsewhere.
     `group` is the same text for every slot of one kind in one layer and direction of one recurrent module, None
-    elsewhere: what several slots draw together is keyed by it. `peers` are the gates of that module.
+    elsewhere: what several slots draw together is keyed by it. `peers` are the gates of that module. `transposed` says
+    that the parameter stores the transpose of this block.
     """
 
     address: str
@@ -36,6 +39,7 @@ class Block:
     polarity: int = 0
     group: str | None = None
     peers: tuple[str, ...] = ()
+    transposed: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,10 @@ class Recipe(BaseModel):
     """True when the value does not depend on the draw, so that `law` is an equality."""
     joint: ClassVar[bool] = False
     """True when the slots of one layer and direction belong together: `refuse_together` and `law_together` are asked."""
+
+    def located(self, folder: Path) -> Recipe:
+        """The recipe with the paths that it names taken from the folder of the rule file that it stands in."""
+        return self
 
     def claims(self, block: Block) -> bool:
         """Whether this recipe writes this slot where its rule matches; one that it does not claim is left to other rules."""

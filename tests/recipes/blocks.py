@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -33,7 +34,23 @@ NEEDED: dict[str, dict[str, Any]] = {
     "trunc_normal": {"std": 0.2},
     "retention": {"value": 0.9},
     "timescale": {"steps": 10.0},
+    "hippo": {"measure": "legs"},
+    "log_uniform": {"low": 0.001, "high": 0.1},
+    "pretrained": {"path": "weights.safetensors"},
+    "prior": {"counts": [3.0, 1.0]},
+    "rwkv_decay": {"version": "v6", "layers": 4, "layer": 1},
+    "wang_init": {"layers": 6},
 }
+
+
+HOMES: dict[str, Callable[[int], Block]] = {
+    "lru_ring": lambda n: block(n, n, address="lru.nu_log"),
+    "prior": lambda n: block(2, address="head.bias"),
+    "rwkv_decay": lambda n: block(1, n + 1, address="att.time_decay"),
+    "s4d_lin": lambda n: block(n, n, address="kernel.A_imag"),
+}
+ELSEWHERE = ("keep", "pretrained")
+"""Kinds that nothing can be said of without a model's values or a file's."""
 
 
 def block(*shape: int, address: str = "rnn.weight_hh_l0[forget]", **facts: Any) -> Block:
@@ -42,6 +59,11 @@ def block(*shape: int, address: str = "rnn.weight_hh_l0[forget]", **facts: Any) 
         kernel = math.prod(shape[2:])
         facts = {"fan_in": shape[1] * kernel, "fan_out": shape[0] * kernel, **facts}
     return Block(address, shape, **{"hidden_size": shape[0] if shape else 1, "polarity": 1, **facts})
+
+
+def home(kind: str, n: int) -> Block:
+    """A block of about n x n elements that this recipe writes; most write any."""
+    return HOMES[kind](n) if kind in HOMES else block(n, n)
 
 
 def example(kind: str, **fields: Any) -> Recipe:
@@ -77,6 +99,12 @@ random_recipes: st.SearchStrategy[Recipe] = st.one_of(
         lambda mean, std, low, high, corrected: example("trunc_normal", mean=mean, std=std, low=low, high=high, corrected=corrected),
         _any, _positive, st.floats(-4.0, 0.5), st.floats(0.7, 4.0), st.booleans(),
     ),
+    st.builds(lambda low, width, log: example("log_uniform", low=low, high=low + width, as_log=log), _positive, _positive, st.booleans()),
+    st.builds(lambda low, width: example("mamba_dt_bias", low=low, high=low + width), _positive, _positive),
+    st.builds(lambda low, width: example("mamba2_a_log", low=low, high=low + width), _positive, _positive),
+    st.builds(lambda low, width: example("rg_lru", r_min=low, r_max=low + width), st.floats(0.0, 0.5), st.floats(0.01, 0.5)),
+    st.builds(lambda dim: example("small_init", dim=dim), st.integers(1, 999)),
+    st.builds(lambda dim, layers: example("wang_init", dim=dim, layers=layers), st.integers(1, 999), st.integers(1, 99)),
     st.builds(lambda scale: example("hidden_uniform", scale=scale), _positive),
     st.builds(lambda kind, gain: example(kind, gain=gain), st.sampled_from(["xavier_uniform", "xavier_normal", "lecun_uniform", "lecun_normal"]), _positive),
     st.builds(
@@ -88,5 +116,8 @@ exact_recipes: st.SearchStrategy[Recipe] = st.one_of(
     st.sampled_from([find("zeros")(), find("ones")()]),
     st.builds(lambda value: example("constant", value=value), st.floats(-1000.0, 1000.0)),
     st.builds(lambda gain: example("identity", gain=gain), _any),
+    st.builds(lambda measure, window: example("hippo", measure=measure, window=1.0 if measure == "legs" else window), st.sampled_from(["legs", "legt", "lmu"]), _positive),
+    st.builds(lambda version, layer: example("rwkv_decay", version=version, layer=layer), st.sampled_from(["v4", "v5", "v6"]), st.integers(0, 3)),
+    st.just(find("s4d_real")()),
     st.builds(lambda gain: example("orthogonal", gain=gain), _positive),
 )
