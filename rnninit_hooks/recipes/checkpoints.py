@@ -22,13 +22,12 @@ class Unusable(RnnInitError):
     """Why a file, or a tensor in it, cannot be taken."""
 
 
-def tensor(path: Path, key: str, inside: tuple[str, ...] = ()) -> Tensor:
+def tensor(name: str, key: str, inside: tuple[str, ...] = ()) -> Tensor:
     """One tensor of a file, on the CPU, as it is stored; of a checkpoint of torch, within the mappings that `inside` names.
 
     Raises `Unusable` when there is no such file, when it is not what its ending says, or when it has no such tensor.
     """
-    if not _is_file(path):
-        raise Unusable(f"there is no file {str(path)!r}")
+    path = _file(name)
     if path.suffix in SAFETENSORS:
         return _of_safetensors(path, key)
     facts = path.stat()
@@ -48,11 +47,15 @@ def numbers(stored: Tensor, key: str) -> Tensor:
     return value
 
 
-def _is_file(path: Path) -> bool:
+def _file(name: str) -> Path:
     try:
-        return path.is_file()
-    except (OSError, ValueError) as error:  # too long a name, or a NUL in it
-        raise Unusable(f"{str(path)!r} names no file ({getattr(error, 'strerror', None) or error})") from error
+        path = Path(name).expanduser()
+        found = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # too long a name, a NUL in it, or `~` of nobody
+        raise Unusable(f"{name!r} names no file ({getattr(error, 'strerror', None) or error})") from error
+    if not found:
+        raise Unusable(f"there is no file {str(path)!r}")
+    return path
 
 
 def _of_safetensors(path: Path, key: str) -> Tensor:
@@ -72,7 +75,10 @@ def _of_safetensors(path: Path, key: str) -> Tensor:
 
 @lru_cache(maxsize=1)
 def _loaded(path: Path, stamp: tuple[int, int, int]) -> Any:
-    """What a checkpoint holds, mapped rather than read where its format allows; `stamp` tells a file from its successor."""
+    """What a checkpoint holds, mapped rather than read where its format allows; `stamp` tells a file from its successor.
+
+    The last one stays, since a plan asks for one parameter after the other.
+    """
     import torch
 
     try:

@@ -87,8 +87,10 @@ class Pretrained(Recipe):
         return self
 
     def located(self, folder: Path) -> Recipe:
-        """With an absolute path, taken from this folder."""
-        return self.model_copy(update={"path": str((folder / Path(self.path).expanduser()).absolute())})
+        """With an absolute path, taken from this folder; one that starts at a home stays."""
+        if self.path.startswith("~"):
+            return self
+        return self.model_copy(update={"path": str((folder / self.path).absolute())})
 
     def refuse(self, block: Block) -> str | None:
         """A gate's block, and whatever the file does not give."""
@@ -125,7 +127,7 @@ class Pretrained(Recipe):
     def _stored(self, block: Block) -> Tensor:
         """What the file holds, in the block's orientation, whatever its shape."""
         key = self._key(block)
-        value = numbers(tensor(Path(self.path).expanduser(), key, self.inside), key)
+        value = numbers(tensor(self.path, key, self.inside), key)
         return value.mT.contiguous() if block.transposed and value.dim() == 2 else value
 
     def _key(self, block: Block) -> str:

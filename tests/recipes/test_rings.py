@@ -44,7 +44,7 @@ class TestLru:
     def test_radii_phases_and_scales(self, ring: LruRing, shape: tuple[int, ...], seed: int) -> None:
         nu, theta, gamma = drawn(ring, trio(shape), seed)
         assert ring.r_min - 1e-12 <= squares(nu).sqrt().min() and squares(nu).sqrt().max() <= ring.r_max + 1e-12
-        assert 0.0 < theta.exp().min() and theta.exp().max() <= ring.max_phase
+        assert theta.exp().min() > 0.0 and theta.exp().max() <= ring.max_phase
         assert (squares(nu) + gamma.exp().square() - 1.0).abs().max() < 1e-12
 
     @given(rings, shapes, st.integers(0, 2**63), st.sampled_from(DTYPES))
