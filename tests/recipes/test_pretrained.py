@@ -127,7 +127,7 @@ class TestTaking:
         file, layer = tmp_path / "old.pt", nn.Linear(2, 2)
         for scale in (1.0, 2.0):
             torch.save({"weight": scale * torch.eye(2)}, file.with_suffix(".new"))
-            os.replace(file.with_suffix(".new"), file)
+            file.with_suffix(".new").replace(file)
             ri.apply(layer, policy({"parameter": "weight"}, path=str(file)))
             assert torch.equal(layer.weight, scale * torch.eye(2))
 
