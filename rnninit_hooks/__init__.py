@@ -137,6 +137,7 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.state_spaces import MambaDtBias as MambaDtBias
     from rnninit_hooks.recipes.state_spaces import S4dLin as S4dLin
     from rnninit_hooks.recipes.state_spaces import S4dReal as S4dReal
+    from rnninit_hooks.recipes.truncated import ScaledTruncNormal as ScaledTruncNormal
     from rnninit_hooks.record import Record as Record
     from rnninit_hooks.rows import FactTable as FactTable
     from rnninit_hooks.rows import MemoryFacts as MemoryFacts
@@ -176,6 +177,7 @@ _HOMES = {
     "rnninit_hooks.recipes.decays": ("RwkvDecay",),
     "rnninit_hooks.recipes.heads": ("Prior", "SmallInit", "WangInit"),
     "rnninit_hooks.recipes.pretrained": ("Pretrained",),
+    "rnninit_hooks.recipes.truncated": ("ScaledTruncNormal",),
     "rnninit_hooks.recipes.orthogonal": ("Orthogonal",),
     "rnninit_hooks.layout_files": ("load_layouts",),
     "rnninit_hooks.layouts.model": ("Layout", "Part"),

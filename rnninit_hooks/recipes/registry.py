@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "rnninit_hooks.recipes"
 _HOME = __name__.rpartition(".")[0]
-_STRUCTURED = ("rings", "state_spaces", "hippo", "decays", "heads", "pretrained")
+_STRUCTURED = ("rings", "state_spaces", "hippo", "decays", "heads", "pretrained", "truncated")
 _OWN = tuple(f"{_HOME}.{module}" for module in ("fills", "memory", "iid", "scaled", "orthogonal", *_STRUCTURED))
 _KIND = re.compile(r"[a-z][a-z0-9_.-]*")
 _RESERVED = frozenset({"kind", "formula", "source", "constant"})

@@ -26,6 +26,7 @@ RANDOM = [
     "kaiming_normal",
     "lecun_uniform",
     "lecun_normal",
+    "scaled_trunc_normal",
 ]
 NEEDED: dict[str, dict[str, Any]] = {
     "constant": {"value": 0.5},
@@ -105,6 +106,10 @@ random_recipes: st.SearchStrategy[Recipe] = st.one_of(
     st.builds(lambda low, width: example("rg_lru", r_min=low, r_max=low + width), st.floats(0.0, 0.5), st.floats(0.01, 0.5)),
     st.builds(lambda dim: example("small_init", dim=dim), st.integers(1, 999)),
     st.builds(lambda dim, layers: example("wang_init", dim=dim, layers=layers), st.integers(1, 999), st.integers(1, 99)),
+    st.builds(
+        lambda scale, mode, corrected: example("scaled_trunc_normal", scale=scale, mode=mode, corrected=corrected),
+        _positive, st.sampled_from(["fan_in", "fan_out", "fan_avg"]), st.booleans(),
+    ),
     st.builds(lambda scale: example("hidden_uniform", scale=scale), _positive),
     st.builds(lambda kind, gain: example(kind, gain=gain), st.sampled_from(["xavier_uniform", "xavier_normal", "lecun_uniform", "lecun_normal"]), _positive),
     st.builds(

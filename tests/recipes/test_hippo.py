@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -13,7 +15,7 @@ from rnninit_hooks.recipes.base import Block
 from rnninit_hooks.recipes.hippo import Hippo
 from rnninit_hooks.recipes.registry import find
 
-from .blocks import block, filled
+from .blocks import block, filled, stored
 
 sizes = st.integers(1, 24)
 
@@ -80,6 +82,12 @@ def test_an_lmu_delays_its_input_by_its_window() -> None:
         heard.append(state.sum())  # every shifted Legendre polynomial is 1 at the far end
     late = torch.stack(heard)[1000:] - torch.sin(3.0 * (times[1000:] - window + dt))
     assert late.abs().max() < 0.01
+
+
+def test_numbers_below_the_normal_range_are_rounded_too() -> None:
+    recipe, of = Hippo(measure="lmu", window=1e6), replace(block(5, 5, address="ssm.A"), eps=2.0**-10)
+    assert recipe.law(of, stored(filled(recipe, of), torch.float16)) == ()
+    assert recipe.law(replace(of, eps=2.0**-23), stored(filled(recipe, of), torch.float16))
 
 
 def test_signs_orders_and_scales_that_are_wrong_are_seen() -> None:

@@ -14,7 +14,7 @@ def fresh(code: str) -> str:
     ).stdout.strip()
 
 
-@pytest.mark.parametrize("module", ["base", "registry", "laws", "fills", "memory", "iid", "scaled", "orthogonal", "targets", "rings", "state_spaces", "hippo", "decays", "heads", "checkpoints", "pretrained"])
+@pytest.mark.parametrize("module", ["base", "registry", "laws", "fills", "memory", "iid", "scaled", "orthogonal", "targets", "rings", "state_spaces", "hippo", "decays", "heads", "checkpoints", "pretrained", "truncated"])
 def test_importing_wakes_no_torch(module: str) -> None:
     code = f"import sys, rnninit_hooks.recipes.{module}; print([m for m in ('torch', 'numpy') if m in sys.modules])"
     assert fresh(code) == "[]"

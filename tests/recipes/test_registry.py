@@ -43,6 +43,7 @@ OWN = [
     "rwkv_decay",
     "s4d_lin",
     "s4d_real",
+    "scaled_trunc_normal",
     "small_init",
     "timescale",
     "trunc_normal",

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rnninit_hooks.errors import RnnInitError
 from rnninit_hooks.recipes.base import Block
+from rnninit_hooks.recipes.draws import Keyed
 from rnninit_hooks.recipes.registry import find
 from rnninit_hooks.recipes.rings import LruRing, RgLru
 
@@ -117,6 +118,28 @@ class TestLruLaws:
         nu, theta, gamma = drawn(LruRing(r_min=0.4, r_max=0.9), blocks)
         assert LruRing(r_min=0.4, r_max=0.9).law(blocks[2], gamma.exp())
         assert LruRing(r_min=0.4, r_max=0.9).law_together(blocks, (nu, theta, gamma.exp()))
+
+
+    @pytest.mark.parametrize("ring", [LruRing(), LruRing(r_min=0.9), RgLru(r_min=0.0, r_max=1.0), RgLru(r_max=1.0)], ids=str)
+    def test_the_outermost_numbers_of_the_sampler_stay_finite(self, ring: LruRing | RgLru) -> None:
+        """A radius of exactly 1 has no logarithm of its logarithm; rounding makes 1 of a number just below it."""
+        for u in (2.0**-53, 1.0 - 2.0**-53):
+            for role in ROLES if isinstance(ring, LruRing) else ("a_param",):
+                assert ring.fill(block(3, address=f"lru.{role}"), Edge(u)).isfinite().all()
+
+
+class Edge(Keyed):
+    """Draws one number alone."""
+
+    def __init__(self, u: float) -> None:
+        super().__init__(0, "edge")
+        self.u = u
+
+    def of(self, address: str) -> Edge:
+        return self
+
+    def uniform(self, *shape: int) -> Tensor:
+        return torch.full(shape, self.u, dtype=torch.float64)
 
 
 class TestLruRefusals:

@@ -114,6 +114,13 @@ class TestSteps:
         assert Mamba2ALog().law(block(64), filled(Mamba2ALog(), block(64)).exp())
         assert Mamba2ALog().law(block(64), filled(Mamba2ALog(low=0.0), block(64)))
 
+    @pytest.mark.parametrize(("low", "high", "dtype"), [(1.0, 1.003, torch.bfloat16), (0.11, 0.1101, torch.float16)], ids=str)
+    def test_a_range_narrower_than_rounding_still_obeys(self, low: float, high: float, dtype: torch.dtype) -> None:
+        """Stored, all of it may be one number or two, and no longer look uniform."""
+        recipe, of = LogUniform(low=low, high=high), in_dtype(block(64), dtype)
+        assert recipe.law(of, stored(filled(recipe, of), dtype)) == ()
+        assert recipe.law(block(64), stored(filled(recipe, of), dtype)), "in float32 they would be wrong"
+
     @pytest.mark.parametrize(
         ("kind", "fields", "words"),
         [

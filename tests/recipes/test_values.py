@@ -81,7 +81,19 @@ def test_values_stored_in_float32_stay_in_range() -> None:
     assert value.abs().max() <= 2.0 / 0.87962566103423978 * 0.2 * (1 + 2**-23)
 
 
+def test_truncated_normals_of_keras_jax_and_haiku() -> None:
+    """A block of (10, 30), against the numbers that their documentation gives."""
+    for fields, variance in (({}, 1 / 30), ({"scale": 2.0}, 2 / 30), ({"mode": "fan_avg"}, 1 / 20), ({"mode": "fan_out"}, 1 / 10)):
+        recipe: Any = example("scaled_trunc_normal", **fields)
+        assert recipe.cut(block(10, 30)).spread.std == pytest.approx(math.sqrt(variance), rel=1e-14)
+        haiku: Any = example("scaled_trunc_normal", corrected=False, **fields)
+        assert haiku.cut(block(10, 30)).spread.high == pytest.approx(2.0 * math.sqrt(variance), rel=1e-14)
+    large = block(200, 300)
+    assert recipe.law(large, filled(haiku, large)) and haiku.law(large, filled(recipe, large))
+
+
 REFUSED = [
+    ("scaled_trunc_normal", block(5), "fans of a matrix"),
     *((kind, block(5), "fans of a matrix") for kind in FANS),
     *((kind, Block("a", (0, 5), 5, 0), "fan_out 0") for kind in FANS),
     ("hidden_uniform", Block("a", (5, 5), 5, 5), "hidden size"),
@@ -98,7 +110,7 @@ def test_refusals_name_recipe_and_shape_and_filling_anyway_raises(kind: str, of:
         filled(example(kind), of)
 
 
-PARTICULAR = ("hippo", "lru_ring", "pretrained", "prior", "s4d_lin", "small_init", "wang_init")  # each says what it takes in its own test
+PARTICULAR = ("hippo", "lru_ring", "pretrained", "prior", "s4d_lin", "scaled_trunc_normal", "small_init", "wang_init")  # each says what it takes in its own test
 
 
 @pytest.mark.parametrize("kind", [kind for kind in kinds() if kind not in ("keep", "orthogonal", "hidden_uniform", "retention", "timescale", *FANS, *PARTICULAR)])
