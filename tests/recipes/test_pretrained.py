@@ -21,7 +21,7 @@ from torch import Tensor, nn
 import rnninit_hooks as ri
 from rnninit_hooks.recipes.registry import find
 
-from .blocks import DTYPES
+from .blocks import DTYPES, block, filled
 
 RULES = "version: 1\nuntouched: allow\nrules:\n"
 ENDINGS = (".safetensors", ".pt", ".bin")
@@ -140,6 +140,13 @@ class TestTaking:
         assert not ri.check(layer, taken).ok
         ri.apply(layer, taken)
         assert torch.equal(layer.weight, torch.eye(2, dtype=torch.float64))
+
+    @pytest.mark.parametrize("ending", ENDINGS)
+    def test_a_filled_value_is_nobody_else_s(self, tmp_path: Path, ending: str) -> None:
+        file = saved(tmp_path / f"old{ending}", {"weight": torch.eye(2, dtype=torch.float64)})
+        recipe, of = find("pretrained")(path=str(file)), block(2, 2, address="weight")
+        filled(recipe, of).fill_(7.0)
+        assert torch.equal(filled(recipe, of), torch.eye(2, dtype=torch.float64))
 
     def test_a_pending_model_takes_them_at_its_first_forward(self, tmp_path: Path) -> None:
         taken = policy({"parameter": "weight"}, path=str(saved(tmp_path / "old.safetensors", {"weight": torch.eye(2)})))
