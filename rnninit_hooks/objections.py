@@ -127,8 +127,7 @@ def _gates(gates: tuple[str, ...]) -> str:
 
 def _shadowed(decided: Decided, selection: Selection) -> Finding:
     rule = selection.rule
-    ids = {id(slot) for slot in selection.chosen}
-    later = dict.fromkeys(d.rule.id for d in decided.decisions if d.rule and id(d.slot) in ids)
+    later = dict.fromkeys(one for slot in selection.chosen if (one := decided.deciding.get(id(slot))))
     return Finding(
         "RNN102",
         f"every slot that rule {rule.id!r} matches is decided by a later rule ({', '.join(later) or 'of a tied name'})",

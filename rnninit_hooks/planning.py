@@ -15,8 +15,8 @@ from rnninit_hooks.decisions import Decided, Decision, decide
 from rnninit_hooks.dissection import dissect
 from rnninit_hooks.objections import objections
 from rnninit_hooks.probing.proposing import probed, unknown
-from rnninit_hooks.recipes.draws import SAMPLER
 from rnninit_hooks.recipes.fills import Keep
+from rnninit_hooks.recipes.tiles import SAMPLER
 from rnninit_hooks.rows import Report, Row, Status
 from rnninit_hooks.rules.load import resolve
 from rnninit_hooks.slots import Slot
@@ -78,7 +78,8 @@ def plan(model: nn.Module, policy: Policy | str | Path, *, probe: bool = False) 
 
 
 def _rows(decided: Decided) -> tuple[Row, ...]:
-    return tuple(row_of(decision, _status(decision)) for decision in decided.decisions)
+    said = {selection.rule.id: str(selection.rule.init) for selection in decided.selections}
+    return tuple(row_of(decision, _status(decision), said=said) for decision in decided.decisions)
 
 
 def _status(decision: Decision) -> Status:
@@ -87,14 +88,15 @@ def _status(decision: Decision) -> Status:
     return "keep" if isinstance(decision.rule.init, Keep) else "write"
 
 
-def row_of(decision: Decision, status: Status, *, facts: Mapping[str, str] | None = None) -> Row:
-    """The row of one decided slot."""
+def row_of(decision: Decision, status: Status, *, said: Mapping[str, str] | None = None) -> Row:
+    """The row of one decided slot; `said` holds recipes as text by rule, where they are known."""
     slot, rule = decision.slot, decision.rule
+    recipe = ((said or {}).get(rule.id) or str(rule.init)) if rule else None
     return Row(
         slot.address, slot.name, slot.organ.path, type(slot.organ.module).__name__, slot.shape,
         str(slot.member.dtype).removeprefix("torch."), status, slot.kind, slot.gate, slot.layer, slot.direction,
-        rule.id if rule else None, str(rule.init) if rule else None, rule.origin if rule else None,
-        rule.why if rule else None, _note(decision, rule), (facts or {}).get("digest"),
+        rule.id if rule else None, recipe, rule.origin if rule else None,
+        rule.why if rule else None, _note(decision, rule),
     )  # fmt: skip
 
 
