@@ -135,7 +135,7 @@ class Slot:
         peers = self.layout.gates if self.group and self.layout else ()
         return Block(
             self.address, shape, fan_in, fan_out, self.kind, self.gate, self.layer, self.direction,
-            self.hidden_size, epsilon(self.member.dtype), self.polarity, self.group, peers,
+            self.hidden_size, epsilon(self.member.dtype), self.polarity, self.group, peers, self.transposed,
         )  # fmt: skip
 
     def single(self, piece: Piece) -> Slot:

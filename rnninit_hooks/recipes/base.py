@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from torch import Tensor
 
@@ -22,7 +23,8 @@ class Block:
     outside recurrent modules. `eps` is the machine epsilon of the dtype that the value is stored in.
     `polarity` is +1 where the gate keeps the old state when open, -1 where it overwrites it, 0 elsewhere.
     `group` is the same text for every slot of one kind in one layer and direction of one recurrent module, None
-    elsewhere: what several slots draw together is keyed by it. `peers` are the gates of that module.
+    elsewhere: what several slots draw together is keyed by it. `peers` are the gates of that module. `transposed` says
+    that the parameter stores the transpose of this block.
     """
 
     address: str
@@ -38,6 +40,7 @@ class Block:
     polarity: int = 0
     group: str | None = None
     peers: tuple[str, ...] = ()
+    transposed: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,10 @@ class Recipe(BaseModel):
     """False when no row can be left out, as the padding row of an embedding is."""
     joint: ClassVar[bool] = False
     """True when the slots of one layer and direction belong together: `refuse_together` and `law_together` are asked."""
+
+    def located(self, folder: Path) -> Recipe:
+        """The recipe with the paths that it names taken from the folder of the rule file that it stands in."""
+        return self
 
     def claims(self, block: Block) -> bool:
         """Whether this recipe writes this slot where its rule matches; one that it does not claim is left to other rules."""

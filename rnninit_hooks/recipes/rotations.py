@@ -84,8 +84,8 @@ class Rotations(PlaneRotations):
     >>> from rnninit_hooks.recipes.draws import Keyed
     >>> block = Block("rnn.weight_hh_l0", (3, 3))
     >>> Rotations().fill(block, Keyed(0, block.address))
-    tensor([[-0.7960,  0.6053,  0.0000],
-            [-0.6053, -0.7960,  0.0000],
+    tensor([[ 0.9966, -0.0829,  0.0000],
+            [ 0.0829,  0.9966,  0.0000],
             [ 0.0000,  0.0000,  1.0000]], dtype=torch.float64)
     """
 
@@ -104,8 +104,8 @@ class Cayley(PlaneRotations):
     >>> block = Block("rnn.weight_hh_l0", (3, 3))
     >>> weight = Cayley(negative=1).fill(block, Keyed(0, block.address))
     >>> weight
-    tensor([[ 0.9868,  0.1618, -0.0000],
-            [-0.1618,  0.9868, -0.0000],
+    tensor([[ 0.6923,  0.7216, -0.0000],
+            [-0.7216,  0.6923, -0.0000],
             [ 0.0000,  0.0000, -1.0000]], dtype=torch.float64)
     """
 
@@ -143,8 +143,8 @@ class ExpRNN(PlaneRotations):
     >>> from rnninit_hooks.recipes.draws import Keyed
     >>> block = Block("rnn.weight_hh_l0", (3, 3))
     >>> ExpRNN(skew="cayley").fill(block, Keyed(0, block.address))
-    tensor([[ 0.9967, -0.0814,  0.0000],
-            [ 0.0814,  0.9967,  0.0000],
+    tensor([[ 0.9105, -0.4136,  0.0000],
+            [ 0.4136,  0.9105,  0.0000],
             [ 0.0000,  0.0000,  1.0000]], dtype=torch.float64)
     """
 

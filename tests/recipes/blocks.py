@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ RANDOM = [
     "kaiming_normal",
     "lecun_uniform",
     "lecun_normal",
+    "scaled_trunc_normal",
 ]
 MEMORY = ("retention", "timescale")  # these refuse what is no bias, and fill and judge it all the same
 NEEDED: dict[str, dict[str, Any]] = {
@@ -46,7 +48,29 @@ NEEDED: dict[str, dict[str, Any]] = {
     "antisymmetric": {"gain": 1.0, "gamma": 0.01},
     "exprnn": {"skew": "cayley"},
     "householder": {"reflections": 3},
+    "hippo": {"measure": "legs"},
+    "log_uniform": {"low": 0.001, "high": 0.1},
+    "pretrained": {"path": "weights.safetensors"},
+    "prior": {"counts": [3.0, 1.0]},
+    "rwkv_decay": {"version": "v6", "layers": 4, "layer": 1},
+    "wang_init": {"layers": 6},
 }
+
+
+def _bias(n: int) -> Block:
+    facts = {"kind": "bias", "gate": "forget", "group": "bias_l0[*]", "peers": ("input", "forget", "cell", "output")}
+    return block(n * n, **facts)
+
+
+HOMES: dict[str, Callable[[int], Block]] = {
+    **dict.fromkeys(["chrono", "uniform_gate", "log_spaced", "bias_for_lag", "power_law"], _bias),
+    "lru_ring": lambda n: block(n, n, address="lru.nu_log"),
+    "prior": lambda n: block(2, address="head.bias"),
+    "rwkv_decay": lambda n: block(1, n + 1, address="att.time_decay"),
+    "s4d_lin": lambda n: block(n, n, address="kernel.A_imag"),
+}
+ELSEWHERE = ("keep", "pretrained")
+"""Kinds that nothing can be said of without a model's values or a file's."""
 
 
 def block(*shape: int, address: str = "rnn.weight_hh_l0[forget]", **facts: Any) -> Block:
@@ -59,11 +83,11 @@ def block(*shape: int, address: str = "rnn.weight_hh_l0[forget]", **facts: Any) 
 
 def fitting(kind: str, size: int) -> Block:
     """A block of this size that the recipe takes: square where it may be, else a vector, a convolution or a recurrent gate."""
+    if kind in HOMES:
+        return HOMES[kind](size)
     recurrent = {"kind": "recurrent", "gate": "cell", "group": "recurrent_l0[*]", "peers": ("input", "forget", "cell", "output")}
     shapes = (block(size, size), block(size * size), block(size, size, 3), block(size, size, **recurrent))
     return next((of for of in shapes if kind in MEMORY or example(kind).refuse(of) is None), shapes[0])
-
-
 def example(kind: str, **fields: Any) -> Recipe:
     """A recipe of this kind with the fields that it needs."""
     return find(kind)(**{**NEEDED.get(kind, {}), **fields})
@@ -97,6 +121,16 @@ random_recipes: st.SearchStrategy[Recipe] = st.one_of(
         lambda mean, std, low, high, corrected: example("trunc_normal", mean=mean, std=std, low=low, high=high, corrected=corrected),
         _any, _positive, st.floats(-4.0, 0.5), st.floats(0.7, 4.0), st.booleans(),
     ),
+    st.builds(lambda low, width, log: example("log_uniform", low=low, high=low + width, as_log=log), _positive, _positive, st.booleans()),
+    st.builds(lambda low, width: example("mamba_dt_bias", low=low, high=low + width), _positive, _positive),
+    st.builds(lambda low, width: example("mamba2_a_log", low=low, high=low + width), _positive, _positive),
+    st.builds(lambda low, width: example("rg_lru", r_min=low, r_max=low + width), st.floats(0.0, 0.5), st.floats(0.01, 0.5)),
+    st.builds(lambda dim: example("small_init", dim=dim), st.integers(1, 999)),
+    st.builds(lambda dim, layers: example("wang_init", dim=dim, layers=layers), st.integers(1, 999), st.integers(1, 99)),
+    st.builds(
+        lambda scale, mode, corrected: example("scaled_trunc_normal", scale=scale, mode=mode, corrected=corrected),
+        _positive, st.sampled_from(["fan_in", "fan_out", "fan_avg"]), st.booleans(),
+    ),
     st.builds(lambda scale: example("hidden_uniform", scale=scale), _positive),
     st.builds(lambda kind, gain: example(kind, gain=gain), st.sampled_from(["xavier_uniform", "xavier_normal", "lecun_uniform", "lecun_normal"]), _positive),
     st.builds(
@@ -108,5 +142,8 @@ exact_recipes: st.SearchStrategy[Recipe] = st.one_of(
     st.sampled_from([find("zeros")(), find("ones")()]),
     st.builds(lambda value: example("constant", value=value), st.floats(-1000.0, 1000.0)),
     st.builds(lambda gain: example("identity", gain=gain), _any),
+    st.builds(lambda measure, window: example("hippo", measure=measure, window=1.0 if measure == "legs" else window), st.sampled_from(["legs", "legt", "lmu"]), _positive),
+    st.builds(lambda version, layer: example("rwkv_decay", version=version, layer=layer), st.sampled_from(["v4", "v5", "v6"]), st.integers(0, 3)),
+    st.just(find("s4d_real")()),
     st.builds(lambda gain: example("orthogonal", gain=gain), _positive),
 )

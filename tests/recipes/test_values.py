@@ -81,7 +81,19 @@ def test_values_stored_in_float32_stay_in_range() -> None:
     assert value.abs().max() <= 2.0 / 0.87962566103423978 * 0.2 * (1 + 2**-23)
 
 
+def test_truncated_normals_of_keras_jax_and_haiku() -> None:
+    """A block of (10, 30), against the numbers that their documentation gives."""
+    for fields, variance in (({}, 1 / 30), ({"scale": 2.0}, 2 / 30), ({"mode": "fan_avg"}, 1 / 20), ({"mode": "fan_out"}, 1 / 10)):
+        recipe: Any = example("scaled_trunc_normal", **fields)
+        assert recipe.cut(block(10, 30)).spread.std == pytest.approx(math.sqrt(variance), rel=1e-14)
+        haiku: Any = example("scaled_trunc_normal", corrected=False, **fields)
+        assert haiku.cut(block(10, 30)).spread.high == pytest.approx(2.0 * math.sqrt(variance), rel=1e-14)
+    large = block(200, 300)
+    assert recipe.law(large, filled(haiku, large)) and haiku.law(large, filled(recipe, large))
+
+
 REFUSED = [
+    ("scaled_trunc_normal", block(5), "fans of a matrix"),
     *((kind, block(5), "fans of a matrix") for kind in FANS),
     *((kind, Block("a", (0, 5), 5, 0), "fan_out 0") for kind in FANS),
     ("hidden_uniform", Block("a", (5, 5), 5, 5), "hidden size"),
@@ -135,7 +147,7 @@ def test_fields_are_strict(kind: str, fields: dict[str, Any], words: str) -> Non
 def test_a_recipe_survives_json_and_is_frozen(kind: str) -> None:
     recipe = example(kind)
     plain = json.loads(recipe.model_dump_json())
-    assert plain == recipe.model_dump() and plain.pop("kind") == kind
+    assert plain == recipe.model_dump(mode="json") and plain.pop("kind") == kind
     assert find(kind).model_validate(plain) == recipe
     assert str(recipe).startswith(f"{kind}(")
     for name in type(recipe).model_fields:
