@@ -57,6 +57,10 @@ def _dispatch(options: Namespace) -> int:
     if options.command not in _MODEL_COMMANDS:
         asks_project = options.command == "rules" and not options.files
         own = settings(folder, os.environ, flags=flags, project=asks_project)
+        if options.command == "recipes":
+            from rnninit_hooks.cli.recipes import recipes_command
+
+            return recipes_command(options, own)
         return int(getattr(pages, f"{options.command}_command")(options, own))
     from rnninit_hooks.cli import commands
 

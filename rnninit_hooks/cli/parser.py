@@ -50,6 +50,7 @@ _PAGE_COMMANDS = {
     "rules": "read rule files and show every problem with its place",
     "schema": "the JSON schema of rule files, for editors",
     "presets": "list the packaged rule files, or print one",
+    "recipes": "list what a rule may ask for: formula, fields, source",
     "explain": "the page of a code such as RNN101 or idle-rule, or the list of codes",
 }
 
@@ -99,6 +100,8 @@ def _page_command(commands: argparse._SubParsersAction[Parser], name: str, text:
         one.add_argument("files", nargs="*", metavar="FILE", help="default: rules in pyproject.toml")
     if name == "presets":
         one.add_argument("name", nargs="?", metavar="NAME", help="the preset to print")
+    if name == "recipes":
+        one.add_argument("names", nargs="*", metavar="KIND", help="only these")
     if name == "explain":
         one.add_argument("code", nargs="?", metavar="CODE", help="the code or the name of a finding")
 
