@@ -22,7 +22,8 @@ class Block:
     outside recurrent modules. `eps` is the machine epsilon of the dtype that the value is stored in.
     `polarity` is +1 where the gate keeps the old state when open, -1 where it overwrites it, 0 elsewhere.
     `group` is the same text for every slot of one kind in one layer and direction of one recurrent module, None
-    elsewhere: what several slots draw together is keyed by it. `peers` are the gates of that module.
+    elsewhere: what several slots draw together is keyed by it. `peers` are the gates of that module. `joint_in` counts the
+    columns of a gate's input and recurrent matrices side by side, None where the block is neither.
     """
 
     address: str
@@ -38,6 +39,7 @@ class Block:
     polarity: int = 0
     group: str | None = None
     peers: tuple[str, ...] = ()
+    joint_in: int | None = None
 
 
 @dataclass(frozen=True)

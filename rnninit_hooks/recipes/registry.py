@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "rnninit_hooks.recipes"
 _HOME = __name__.rpartition(".")[0]
-_OWN = tuple(f"{_HOME}.{module}" for module in ("fills", "memory", "iid", "scaled", "orthogonal"))
+_OWN = tuple(f"{_HOME}.{module}" for module in ("fills", "memory", "iid", "scaled", "orthogonal", "frameworks"))
 _KIND = re.compile(r"[a-z][a-z0-9_.-]*")
 _RESERVED = frozenset({"kind", "formula", "source", "constant"})
 _CONFIG = {"frozen": True, "extra": "forbid", "strict": True}
