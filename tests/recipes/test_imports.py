@@ -27,7 +27,7 @@ def test_finding_building_printing_and_refusing_wakes_no_torch() -> None:
         "[cls.model_json_schema() for cls in recipes().values()]\n"
         "print([m for m in ('torch', 'numpy') if m in sys.modules])"
     )
-    assert fresh(code).splitlines() == ["orthogonal(gain=0.5) True 18", "[]"]
+    assert fresh(code).splitlines() == ["orthogonal(gain=0.5) True 21", "[]"]
 
 
 def test_the_sampler_does_wake_torch() -> None:

@@ -33,7 +33,7 @@ def leaves(tree):
 
 @cache
 def flax(name):
-    """Many starts of a Flax cell as slots; `hn/bias` is the second bias of `new`."""
+    """Many starts of a Flax cell as slots; both biases of `new` stand one after the other."""
     import flax.linen
     import jax
 
@@ -41,14 +41,18 @@ def flax(name):
     x = np.zeros((1, I), np.float32)
     carry = cell.initialize_carry(jax.random.key(0), x.shape)
     tree = jax.vmap(lambda key: cell.init(key, carry, x)["params"])(jax.random.split(jax.random.key(5), DRAWS))
-    return {key: values for leaf, value in arrays(tree).items() for key, values in flax_slots(leaf, value)}
+    found = {}
+    for leaf, value in arrays(tree).items():
+        key, values = flax_slot(leaf, value)
+        found[key] = np.concatenate([found[key], values]) if key in found else values
+    return found
 
 
-def flax_slots(leaf, value):
+def flax_slot(leaf, value):
     dense, what = leaf.split("/")
     gate = LETTERS[dense[1]] if len(dense) == 2 else "hidden"
     kind = "bias" if what == "bias" else {"i": "input", "h": "recurrent"}[dense[0]]
-    yield (kind, gate), np.swapaxes(value, 1, 2) if kind != "bias" else value
+    return (kind, gate), np.swapaxes(value, 1, 2) if kind != "bias" else value
 
 
 @cache
