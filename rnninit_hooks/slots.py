@@ -60,7 +60,7 @@ class Slot:
     `name` is the qualified name without the gate: of the parameter, or of the sum where several biases add up
     (`rnn.bias_l0`). `pieces` has one entry per partner. `constant` is what `forward` adds to the gate, `polarity` +1
     where an open gate keeps the old state, -1 where it overwrites it, 0 elsewhere. `stack` is the piece that all gates
-    of the parameter share, from the same source.
+    of the parameter share, from the same source. `joint_in` counts the columns of all that feeds the gate.
     """
 
     name: str
@@ -75,6 +75,7 @@ class Slot:
     constant: float = 0.0
     polarity: int = 0
     stack: Piece | None = None
+    joint_in: int | None = None
 
     @cached_property
     def address(self) -> str:
@@ -97,6 +98,11 @@ class Slot:
     def shape(self) -> tuple[int, ...]:
         """The slot's shape as stored."""
         return self.pieces[0].shape
+
+    @property
+    def block_shape(self) -> tuple[int, ...]:
+        """The slot's shape in `W @ x` orientation."""
+        return self.shape[::-1] if self.transposed else self.shape
 
     @cached_property
     def key(self) -> tuple[tuple[tuple[int, ...], Region], ...]:
@@ -130,12 +136,13 @@ class Slot:
     @cached_property
     def block(self) -> Block:
         """What a recipe sees."""
-        shape = self.shape[::-1] if self.transposed else self.shape
+        shape = self.block_shape
         fan_in, fan_out = fans(shape)
         peers = self.layout.gates if self.group and self.layout else ()
         return Block(
             self.address, shape, fan_in, fan_out, self.kind, self.gate, self.layer, self.direction,
             self.hidden_size, epsilon(self.member.dtype), self.polarity, self.group, peers, self.transposed,
+            self.joint_in,
         )  # fmt: skip
 
     def single(self, piece: Piece) -> Slot:

@@ -24,7 +24,8 @@ class Block:
     `polarity` is +1 where the gate keeps the old state when open, -1 where it overwrites it, 0 elsewhere.
     `group` is the same text for every slot of one kind in one layer and direction of one recurrent module, None
     elsewhere: what several slots draw together is keyed by it. `peers` are the gates of that module. `transposed` says
-    that the parameter stores the transpose of this block.
+    that the parameter stores the transpose of this block. `joint_in` counts the columns of a gate's input and recurrent
+    matrices side by side, None where the block is neither.
     """
 
     address: str
@@ -41,6 +42,7 @@ class Block:
     group: str | None = None
     peers: tuple[str, ...] = ()
     transposed: bool = False
+    joint_in: int | None = None
 
 
 @dataclass(frozen=True)

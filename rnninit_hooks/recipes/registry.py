@@ -24,7 +24,7 @@ _OWN = tuple(
     for module in (
         "fills", "memory", "iid", "scaled", "orthogonal", "horizons", "retained",
         "vectors", "sparse", "spectral", "rotations", "reflections", "structured", "convolutional", "joint_orthogonal",
-        "rings", "state_spaces", "hippo", "decays", "heads", "pretrained", "truncated",
+        "rings", "state_spaces", "hippo", "decays", "heads", "pretrained", "truncated", "frameworks",
     )
 )  # fmt: skip
 _KIND = re.compile(r"[a-z][a-z0-9_.-]*")

@@ -27,6 +27,9 @@ RANDOM = [
     "lecun_uniform",
     "lecun_normal",
     "scaled_trunc_normal",
+    "lecun_trunc_normal",
+    "joint_lecun_trunc_normal",
+    "joint_xavier_uniform",
 ]
 MEMORY = ("retention", "timescale")  # these refuse what is no bias, and fill and judge it all the same
 NEEDED: dict[str, dict[str, Any]] = {
@@ -54,6 +57,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "prior": {"counts": [3.0, 1.0]},
     "rwkv_decay": {"version": "v6", "layers": 4, "layer": 1},
     "wang_init": {"layers": 6},
+    "joint_xavier_uniform": {"gates": 4},
 }
 
 
@@ -77,7 +81,7 @@ def block(*shape: int, address: str = "rnn.weight_hh_l0[forget]", **facts: Any) 
     """A block with the fans of its shape and a hidden size."""
     if len(shape) > 1:
         kernel = math.prod(shape[2:])
-        facts = {"fan_in": shape[1] * kernel, "fan_out": shape[0] * kernel, **facts}
+        facts = {"fan_in": shape[1] * kernel, "fan_out": shape[0] * kernel, "joint_in": 2 * shape[1] * kernel, "gate": "forget", **facts}
     return Block(address, shape, **{"hidden_size": shape[0] if shape else 1, "polarity": 1, **facts})
 
 
@@ -133,6 +137,8 @@ random_recipes: st.SearchStrategy[Recipe] = st.one_of(
     ),
     st.builds(lambda scale: example("hidden_uniform", scale=scale), _positive),
     st.builds(lambda kind, gain: example(kind, gain=gain), st.sampled_from(["xavier_uniform", "xavier_normal", "lecun_uniform", "lecun_normal"]), _positive),
+    st.builds(lambda kind, gain, corrected: example(kind, gain=gain, corrected=corrected), st.sampled_from(["lecun_trunc_normal", "joint_lecun_trunc_normal"]), _positive, st.booleans()),
+    st.builds(lambda gates, gain: example("joint_xavier_uniform", gates=gates, gain=gain), st.integers(1, 5), _positive),
     st.builds(
         lambda kind, a, mode: example(kind, a=a, mode=mode),
         st.sampled_from(["kaiming_uniform", "kaiming_normal"]), st.floats(0.0, 3.0), st.sampled_from(["fan_in", "fan_out"]),

@@ -108,7 +108,7 @@ class TestBreaking:
 
     @given(random_recipes, shapes, st.floats(-1.5, 1.5))
     def test_equal_elements_are_no_random_draw(self, recipe: Recipe, shape: tuple[int, ...], at: float) -> None:
-        of = block(*shape, fan_in=3, fan_out=5)
+        of = block(*shape, fan_in=3, fan_out=5, joint_in=7, gate="forget")
         assume(math.prod(shape) >= 5)
         middle = filled(recipe, of).median()
         value = torch.full(shape, float(middle), dtype=torch.float64)

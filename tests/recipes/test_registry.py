@@ -34,10 +34,13 @@ OWN = [
     "householder",
     "identity",
     "indrnn",
+    "joint_lecun_trunc_normal",
+    "joint_xavier_uniform",
     "kaiming_normal",
     "kaiming_uniform",
     "keep",
     "lecun_normal",
+    "lecun_trunc_normal",
     "lecun_uniform",
     "linspace",
     "log_spaced",
@@ -238,6 +241,7 @@ def test_threads_that_import_and_look_at_once_do_not_wait_for_ever() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split() == [
         "False",
         str(len(OWN)),
+        "21",
     ]
 
 
@@ -258,7 +262,7 @@ class Points:
         registry._loaded.clear()
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
-            assert len(kinds()) >= 18 and len(kinds()) >= 18
+            assert len(kinds()) >= 21 and len(kinds()) >= 21
         assert all(w.category is RnnInitWarning for w in heard)
         return [str(w.message) for w in heard]
 
