@@ -101,7 +101,7 @@ def _compose_group(
             members.setdefault(key, piece.member)
             if key not in values:
                 values[key] = empty(piece.member) if key in covered else fresh_copy(piece.member)
-            _lay(values[key], piece, unit.slots[0], cast(part, born(piece.member)))
+            lay(values[key], piece, unit.slots[0], cast(part, born(piece.member)))
             users[key].append(unit)
     for key, value in values.items():
         yield Composed(members[key], value, tuple(users[key]))
@@ -129,7 +129,8 @@ def fresh_copy(member: Member) -> Tensor:
     return member.read().detach().to(device="cpu", copy=True).contiguous()
 
 
-def _lay(whole: Tensor, piece: Piece, slot: Slot, part: Tensor) -> None:
+def lay(whole: Tensor, piece: Piece, slot: Slot, part: Tensor) -> None:
+    """Put one piece into a whole parameter, in place; a padding row stays."""
     view = piece.view(whole)
     keep = view[slot.padding].clone() if slot.padding is not None else None
     view.copy_(cast(part, whole.dtype))

@@ -26,6 +26,7 @@ RANDOM = [
     "lecun_uniform",
     "lecun_normal",
 ]
+MEASURED = ["critical_gain", "lag_gradient", "lsuv"]
 NEEDED: dict[str, dict[str, Any]] = {
     "constant": {"value": 0.5},
     "uniform": {"low": -0.3, "high": 0.7},
@@ -33,6 +34,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "trunc_normal": {"std": 0.2},
     "retention": {"value": 0.9},
     "timescale": {"steps": 10.0},
+    "lag_gradient": {"steps": 10},
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from rnninit_hooks.recipes.registry import recipes
 
 
-@pytest.mark.parametrize("module", ["registry", "draws", "fills", "memory", "iid", "scaled", "orthogonal"])
+@pytest.mark.parametrize("module", ["registry", "draws", "fills", "memory", "iid", "scaled", "orthogonal", "data"])
 def test_examples_run(module: str) -> None:
     result = doctest.testmod(importlib.import_module(f"rnninit_hooks.recipes.{module}"))
     assert result.attempted > 0 and result.failed == 0

@@ -21,13 +21,16 @@ from rnninit_hooks.recipes.registry import find, kinds, recipe, recipes, unregis
 
 OWN = [
     "constant",
+    "critical_gain",
     "hidden_uniform",
     "identity",
     "kaiming_normal",
     "kaiming_uniform",
     "keep",
+    "lag_gradient",
     "lecun_normal",
     "lecun_uniform",
+    "lsuv",
     "normal",
     "ones",
     "orthogonal",
@@ -202,7 +205,7 @@ def test_threads_that_import_and_look_at_once_do_not_wait_for_ever() -> None:
     )
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split() == [
         "False",
-        "18",
+        "21",
     ]
 
 
@@ -223,7 +226,7 @@ class Points:
         registry._loaded.clear()
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
-            assert len(kinds()) >= 18 and len(kinds()) >= 18
+            assert len(kinds()) >= 21 and len(kinds()) >= 21
         assert all(w.category is RnnInitWarning for w in heard)
         return [str(w.message) for w in heard]
 
