@@ -30,9 +30,10 @@ def calibrate(model: nn.Module, policy: Policy | str | Path, batch: Any) -> Repo
     """Initialise a model in place, now, by a policy some rules of which measure a batch.
 
     `batch` is what the model is called with: a tensor or packed sequence, a tuple of arguments, or a dict of keyword
-    arguments. The values are those of `attach` and a forward of that batch, bit for bit, for the same random state and
-    training mode. The forward runs without gradients and leaves no trace: global random states and buffers, such as the
-    statistics of a batch norm, are put back. Raises `PolicyError` when the plan has errors and `PendingInit` when a slot
+    arguments. The values are those of `attach` and a forward of that batch, bit for bit, for the same random state,
+    training mode and grad mode (without gradients torch runs other kernels, whose last bits differ; `torch.no_grad` saves
+    memory here). The forward leaves no trace: global random states and buffers, such as the statistics of a batch norm,
+    are put back. Raises `PolicyError` when the plan has errors and `PendingInit` when a slot
     cannot be measured, is not reached by this forward, or is pending already; the model is then as it was.
 
     >>> import torch, rnninit_hooks as ri
@@ -80,7 +81,7 @@ def _without_trace(model: nn.Module) -> Iterator[None]:
     homes = [(module, dict(module._buffers)) for module in model.modules()]
     kept = _contents(buffer for _, buffers in homes for buffer in buffers.values() if buffer is not None)
     try:
-        with torch.random.fork_rng(devices=_devices(model)), torch.no_grad():
+        with torch.random.fork_rng(devices=_devices(model)):
             yield
     finally:
         for module, buffers in homes:

@@ -22,8 +22,11 @@ from rnninit_hooks.trials import Given
 
 
 @eager
-def pre_batch(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Settle what waits for a batch in the module that is called, from the arguments that it is called with."""
+def pre_batch(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> None:
+    """Settle what waits for a batch in the module that is called, from the arguments that it is called with.
+
+    Torch looks up whether a hook wants `kwargs` as it calls it: one that another thread has just taken off gets none.
+    """
     with LOCK:  # of threads that call it at once the first settles it, and the others find nothing to do
         ledger = ledger_of(module)
         if ledger is None or faked():
@@ -31,7 +34,7 @@ def pre_batch(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any
         if reason := hostile(module) or several_ranks() or _not_last(module):
             raise PendingInit(f"{ledger.path or 'the model'} waits for its first batch and cannot be measured here: {reason}")
         with calm():
-            owner = _settle(module, ledger, args, kwargs)
+            owner = _settle(module, ledger, args, kwargs or {})
         removal.clear(module)
     announce(touched([owner]), stacklevel=5)
 

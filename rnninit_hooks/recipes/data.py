@@ -96,9 +96,10 @@ class Lsuv(_Scaled):
 class CriticalGain(_Scaled):
     """A tanh RNN's recurrent matrix g Q with g² E[(1 - h²)²] = 1 on the first batch: small signals neither grow nor fade.
 
-    The mean is over all units, steps and sequences, padding left out. Found by repeating g <- E[(1 - h²)²]^(-1/2) from
-    g = 1, `tries` times at most, until the product is within `tolerance` of 1. Raises `PendingInit` when it is not
-    reached, as where the inputs alone saturate every unit.
+    The mean is over all units, steps and sequences, padding left out. Gains grow by a quarter from 1 until chi, the
+    product, passes 1; then their interval is halved until it is within `tolerance` of 1. (Repeating g <- E^(-1/2) can
+    run in circles: chi need not grow with g.) Raises `PendingInit` when no gain up to `high` does, as where the inputs
+    alone saturate every unit.
 
     >>> import torch, rnninit_hooks as ri
     >>> rule = ri.Rule(id="critical", match=ri.Match(kind="recurrent"), init=ri.CriticalGain())
@@ -111,23 +112,24 @@ class CriticalGain(_Scaled):
     source: ClassVar[str] = "Chen, Pennington and Schoenholz 2018, arXiv:1806.05394: chi = 1, with the measured h"
     asks: ClassVar[Literal["response", "states", "echo"] | None] = "states"
 
+    high: float = Field(default=10.0, gt=1.0, description="Greatest gain that is tried.")
     tolerance: float = Field(default=0.01, gt=0.0, lt=1.0, description="How far chi may be from 1.")
-    tries: int = Field(default=50, ge=1, description="How many gains may be tried.")
+    tries: int = Field(default=100, ge=1, description="How many gains may be tried.")
 
     def settle(self, block: Block, start: Tensor, trial: Trial, draw: Draw) -> Settled:
         """The start times the gain."""
-        gain, chi = 1.0, math.nan
+        low, high, gain, chi = 1.0, math.inf, 1.0, math.nan
         for forwards in range(1, self.tries + 1):
-            slope = float((1.0 - trial.states(start * gain).square()).square().mean())
-            chi = gain**2 * slope
+            chi = gain**2 * float((1.0 - trial.states(start * gain).square()).square().mean())
             if abs(chi - 1.0) <= self.tolerance:
                 return Settled(start * gain, {"chi": chi, "gain": gain, "forwards": forwards})
-            if not (math.isfinite(slope) and slope > 0.0):
+            if not math.isfinite(chi) or (chi < 1.0 and gain >= self.high):
                 break
-            gain = slope**-0.5
+            low, high = (gain, high) if chi < 1.0 else (low, gain)
+            gain = min(1.25 * gain, self.high) if math.isinf(high) else (low + high) / 2.0
         raise PendingInit(
-            f"{block.address}: no gain with chi = 1 was found, the last of {forwards} had chi = {chi:.4g}; scale the inputs "
-            "down (rule `lsuv` on the input block), or allow more `tries` or `tolerance`"
+            f"{block.address}: no gain up to {self.high:g} with chi = 1 was found, the last of {forwards} was {gain:.4g} with "
+            f"chi = {chi:.4g}; scale the inputs down (rule `lsuv` on the input block), or allow more `high` or `tries`"
         )
 
     def law(self, block: Block, value: Tensor) -> tuple[Breach, ...]:

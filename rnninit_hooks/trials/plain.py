@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -41,12 +42,13 @@ def twin(module: nn.Module, held: Mapping[str, Tensor]) -> nn.Module:
     """A module of the same class and settings that holds other values, for its `forward` alone.
 
     Not built by its constructor, so that no random number is drawn and no registration hook sees it. Buffers are copies;
-    parametrizations are left out, since `held` has what they give.
+    parametrizations are left out, since `held` has what they give, and so are hooks, since a forward may call itself.
     """
     cls: type[nn.Module] = parametrize.type_before_parametrizations(module)
     copy = cls.__new__(cls)
     absent = {name: None for name, value in module._parameters.items() if value is None}
-    copy.__dict__ |= {name: value for name, value in module.__dict__.items() if name not in held}
+    facts = {name: value for name, value in module.__dict__.items() if name not in held and not name.startswith("_rnninit")}
+    copy.__dict__ |= {name: OrderedDict() if "_hooks" in name else value for name, value in facts.items()}
     copy.__dict__ |= {
         "_parameters": {**absent, **held},
         "_buffers": {name: widened(value) for name, value in module._buffers.items()},
