@@ -61,6 +61,12 @@ class Handle:
         rows, decided = tuple(self._journal.rows.values()), self._plan
         return Report("attach", rows, decided.findings, decided.seed, decided.sampler, decided.allowed)
 
+    @property
+    def written(self) -> frozenset[int]:
+        """The identities of all tensors that the policy may write, such as the base of an orthogonal parametrization."""
+        members = (piece.member for unit in self._plan.units for slot in unit.slots for piece in slot.pieces)
+        return frozenset(id(tensor) for m in members for tensor in m.door.everything(m.owner, m.leaf))
+
     def remove(self) -> None:
         """Take the pending initialisation back; what was written already stays. Calling it twice does nothing more."""
         model = self._model()

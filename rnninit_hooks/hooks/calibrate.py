@@ -44,10 +44,10 @@ def calibrate(model: nn.Module, policy: Policy | str | Path, batch: Any) -> Repo
     """
     with LOCK:
         _refuse_pending(model)
-        kept = _contents(model.parameters())
+        kept = _contents([*model.parameters(), *model.buffers()])
         handle = attach(model, policy)
     try:
-        with _without_trace(model):
+        with _without_trace(model, handle.written):
             _run(model, batch)
         _refuse_unreached(handle)
     except BaseException:
@@ -76,10 +76,10 @@ def _put_back(kept: Kept) -> None:
 
 
 @contextmanager
-def _without_trace(model: nn.Module) -> Iterator[None]:
-    """Random states and buffers are afterwards as they were."""
-    homes = [(module, dict(module._buffers)) for module in model.modules()]
-    kept = _contents(buffer for _, buffers in homes for buffer in buffers.values() if buffer is not None)
+def _without_trace(model: nn.Module, written: frozenset[int]) -> Iterator[None]:
+    """Random states and buffers are afterwards as they were, but for those that hold what was written."""
+    homes = [(m, {name: b for name, b in m._buffers.items() if id(b) not in written}) for m in model.modules()]
+    kept = _contents(buffer for buffer in model.buffers() if id(buffer) not in written)
     try:
         with torch.random.fork_rng(devices=_devices(model)):
             yield

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import nn
 
 from rnninit_hooks.announcing import announce
@@ -50,18 +49,12 @@ def _not_last(module: nn.Module) -> str | None:
 def _settle(module: nn.Module, ledger: Ledger, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Owner:
     owner = examine(module, ledger, at_rest=False)
     refuse_meta(owner)
-    with torch.random.fork_rng(devices=_devices(module)):
-        found = _measured(owner, args, kwargs)
+    found = _measured(owner, args, kwargs)
     if problems := [finding for one in found.composed if (finding := not_finite(one))]:
         raise PolicyError(problems)
     write(list(found.composed), [owner])
     record(owner, found.composed, found.figures)
     return owner
-
-
-def _devices(module: nn.Module) -> list[int]:
-    """The GPUs whose random streams a forward of the module might move."""
-    return sorted({p.device.index for p in module.parameters() if p.device.type == "cuda" and p.device.index is not None})
 
 
 def _measured(owner: Owner, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Settlement:

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -23,8 +24,10 @@ class PlainTrial:
         self._module, self._hold, self._given = module, hold, given
 
     def response(self, value: Tensor) -> Tensor:
-        """Everything that the layer gives."""
-        found: Any = twin(self._module, self._hold(value)).forward(*self._given.args, **self._given.kwargs)
+        """Everything that the layer gives; should it draw, then the numbers that its own forward is going to draw."""
+        device = self._given.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            found: Any = twin(self._module, self._hold(value)).forward(*self._given.args, **self._given.kwargs)
         if not isinstance(found, Tensor):
             raise PendingInit(f"{type(self._module).__name__} gives {type(found).__name__} and no tensor to be measured")
         return found

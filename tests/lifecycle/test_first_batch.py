@@ -15,9 +15,13 @@ from torch import nn
 from torch.nn.utils.rnn import pack_sequence
 
 import rnninit_hooks as ri
+from rnninit_hooks.dissection import dissect
 from rnninit_hooks.doors import Door
-from rnninit_hooks.trials import plain
-from tests.lifecycle.table import bits, differing, same, traces
+from rnninit_hooks.recipes.draws import Keyed
+from rnninit_hooks.trials import Given, plain, trial_of
+from tests.lifecycle import nets, test_rows, ways
+from tests.lifecycle.judge import judge
+from tests.lifecycle.table import ROWS, bits, differing, same, traces
 
 LSUV = ri.loads(
     "version: 1\nseed: 5\nuntouched: allow\nrules:\n"
@@ -101,6 +105,7 @@ class TestOneForward:
         assert [round(float(out.std()), 2) for out in given[::2]] == [1.0] * 12
         assert [asked.count(leaf) for leaf in model[::2]] == [2] * 12
         assert set(handle.status.values()) == {"written"} and traces(model) == []
+        assert not any(module._forward_pre_hooks_with_kwargs for module in model.modules())
 
     def test_a_second_batch_changes_nothing(self):
         model = fresh()
@@ -169,6 +174,27 @@ class TestOneForward:
             sizes.append(sum(slope.square().sum() for slope in slopes) / 64)
         assert float(torch.stack(sizes).mean().sqrt()) == pytest.approx(gain, rel=0.25)
 
+    @pytest.mark.parametrize("training", [True, False])
+    def test_what_the_report_says_was_measured_holds_in_the_finished_model(self, training):
+        """In eval mode at least, where layers see what they were measured on: layer by layer, input before bias."""
+        model = fresh(Stormy).train(training)
+        model.rnn.dropout = 0.0
+        seen = {}
+        for name, leaf in model.named_children():
+            leaf.register_forward_pre_hook(lambda _, args, name=name: seen.__setitem__(name, args))
+        rows = ri.calibrate(model, STORMY, STORM).rows
+        slots, figures = {slot.address: slot for slot in dissect(model).slots}, {}
+        for row in (row for row in rows if row.measured):
+            slot = slots[row.address]
+            module, given = slot.organ.module, Given.of(seen[row.module], {})
+            trial = trial_of(slot, lambda _, module=module: {n: p.detach().double() for n, p in module.named_parameters()}, given)
+            draw = Keyed(0, f"{row.address} echo")
+            bias = slot.kind == "bias"
+            found = trial.echo(slot.value(), 4, draw) if bias else float(trial.response(slot.value()).std(correction=0))
+            figures[row.address] = found
+            assert found == pytest.approx(row.measured["gradient" if bias else "std"], rel=1e-5)
+        assert len(figures) == 2 + 2 * 2 * 4 + 2 * 2
+
     @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
     def test_other_precisions_are_measured_as_they_are_stored(self, dtype):
         model, batch = fresh(lambda: nn.Linear(32, 32).to(dtype)), wild(64, 32).to(dtype)
@@ -208,6 +234,19 @@ class TestNothingElse:
         assert torch.equal(again(STORM), found) and torch.equal(torch.get_rng_state(), stream)
         assert differing(bits(again), bits(model)) == []
         assert all(module.training == training for module in model.modules()) and traces(model) == []
+
+    def test_a_leaf_that_draws_is_measured_with_the_draws_of_its_forward(self):
+        class Noisy(nn.Linear):
+            def forward(self, x):
+                return nn.functional.dropout(super().forward(x), 0.5)
+
+        model = fresh(lambda: nn.Sequential(Noisy(16, 16)))
+        ri.attach(model, LSUV)
+        torch.manual_seed(3)
+        found, stream = model(wild(64, 16)), torch.get_rng_state()
+        assert deviation(found) == pytest.approx(1.0, abs=1e-3)
+        torch.manual_seed(3)
+        assert torch.equal(model(wild(64, 16)), found) and torch.equal(torch.get_rng_state(), stream)
 
     @pytest.mark.parametrize("training", [True, False])
     def test_calibrate_is_attach_and_a_forward_without_its_traces(self, training):
@@ -641,6 +680,54 @@ class TestTools:
         assert set(handle.status.values()) == {"pending"}
         model(wild(32, 16))
         assert not handle.pending
+
+
+MEASURED = ri.loads(
+    "version: 1\nrules:\n  - {id: measured, match: {kind: input, layer: 0}, init: {kind: lsuv, std: 0.6}, idle: allow}\n"
+    "  - {id: measured-cell, match: {module: LSTMCell, kind: input}, init: {kind: lsuv}, idle: allow}\n"
+)
+OTHERWISE = {
+    "spawned": "starts processes that would import this test",
+    "built_under_inference_mode": "torch runs no such model outside of inference mode, whoever initialises it",
+    "built_under_inference_mode_and_run_outside": "the same",
+    "warnings_are_errors": "a warning that is raised in the first forward ends it before the batch is seen; the next one settles",
+    "load_into_meta_is_no_load": "materialize gives memory, and a forward would have to follow",
+    "meta_and_materialize": "the same",
+    "half": "measured after the cast, as it is stored then",
+    "bfloat16": "the same",
+}
+
+
+EVERYDAY = {
+    "autocast", "compile_outer", "deepcopied_and_both_run", "error_half_way", "global_random_stream", "inside_a_compiled_function",
+    "orthogonal_that_fits_before", "racing_threads", "shared_module", "state_dict_first", "to_cpu", "weight_norm_before",
+}  # fmt: skip
+
+
+class Ours(ways.Ours):
+    """Every policy of the hazard table with a first layer that waits for its batch."""
+
+    def now(self, model, policy):
+        ri.calibrate(model, self._measuring(policy), nets.X.to(next(iter(model.parameters())).dtype))
+
+    def later(self, model, policy):
+        return ri.attach(model, self._measuring(policy))
+
+    def _measuring(self, policy):
+        return policy.model_copy(update={"rules": (*policy.rules, *MEASURED.rules)})
+
+
+class TestHazards:
+    @pytest.mark.parametrize("name", [
+        pytest.param(name, marks=() if name in EVERYDAY else pytest.mark.slow) for name in sorted(set(ROWS) - set(OTHERWISE))
+    ])  # fmt: skip
+    @pytest.mark.filterwarnings("ignore")  # of torch, about its older tools
+    def test_every_hazard_ends_as_an_immediate_initialisation_or_says_that_it_waits(self, name):
+        verdict = judge(ROWS[name], Ours())
+        assert verdict is None or (verdict.startswith("PendingInit: ") and "waits for its first batch" in verdict)
+
+    def test_the_table_was_read(self):
+        assert len(ROWS) > 100 and len(test_rows.FAMILIES) == 6 and {*OTHERWISE, *EVERYDAY} < set(ROWS)
 
 
 class Naive:
