@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from math import prod
 from typing import Any
 
@@ -14,11 +15,13 @@ from torch import Tensor
 
 from rnninit_hooks.anatomy import Member
 from rnninit_hooks.findings import Finding
-from rnninit_hooks.recipes.draws import Keyed
-from rnninit_hooks.slots import Piece, Slot
+from rnninit_hooks.recipes.draws import FLOAT32, Keyed
+from rnninit_hooks.recipes.tiles import TILE
+from rnninit_hooks.slots import Piece, Slot, epsilon
 from rnninit_hooks.units import Unit
 
 Progress = Callable[[int, int, str], None]
+Born = Callable[[Member], torch.dtype]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,23 +33,46 @@ class Composed:
     units: tuple[Unit, ...]
 
 
-def draw(unit: Unit, seed: int) -> Tensor:
-    """The value of one unit, float64 on the CPU; depends on (seed, address) alone, never on a global stream."""
-    value = unit.recipe.fill(unit.block, Keyed(seed, unit.block.address))
-    if tuple(value.shape) != unit.block.shape:
-        found, address = tuple(value.shape), unit.block.address
-        raise ValueError(f"recipe {unit.recipe} filled {address} with shape {found}; expected {unit.block.shape}")
-    return value.detach().to(device="cpu", dtype=torch.float64)
+def dtype_now(member: Member) -> torch.dtype:
+    """The dtype that a parameter has now."""
+    return member.dtype
+
+
+def draw(unit: Unit, seed: int, *, born: Born = dtype_now) -> Tensor:
+    """The value of one unit, on the CPU; depends on (seed, address) alone, never on a global stream."""
+    return _drawn_together([unit], seed, born)[0]
+
+
+def _drawn(units: Iterable[Unit], seed: int, born: Born) -> Iterator[tuple[Unit, Tensor]]:
+    """Every unit with its value; small blocks that stand beside each other under one recipe are drawn together."""
+    for _, run in groupby(units, key=_alike):
+        together = list(run)
+        yield from zip(together, _drawn_together(together, seed, born), strict=True)
+
+
+def _alike(unit: Unit) -> object:
+    block = unit.block
+    return (unit.recipe, block.shape, unit.slots[0].member.key) if prod(block.shape) <= TILE else id(unit)
+
+
+def _drawn_together(units: list[Unit], seed: int, born: Born) -> list[Tensor]:
+    narrow = epsilon(born(units[0].slots[0].member)) >= FLOAT32
+    draws = [Keyed(seed, unit.block.address, narrow=narrow) for unit in units]
+    values = units[0].recipe.fill_many([unit.block for unit in units], draws)
+    for unit, value in zip(units, values, strict=True):
+        if tuple(value.shape) != unit.block.shape:
+            found, address = tuple(value.shape), unit.block.address
+            raise ValueError(f"recipe {unit.recipe} filled {address} with shape {found}; expected {unit.block.shape}")
+    return [_working(value.detach()) for value in values]
+
+
+def _working(value: Tensor) -> Tensor:
+    return value.to(device="cpu", dtype=value.dtype if value.dtype == torch.float32 else torch.float64)
 
 
 def cast(value: Tensor, dtype: torch.dtype) -> Tensor:
     """Round once to float32 and then on, so that a model built in bfloat16 equals one cast to it."""
     return value.to(dtype) if dtype in (torch.float64, torch.float32) else value.to(torch.float32).to(dtype)
-
-
-def dtype_now(member: Member) -> torch.dtype:
-    """The dtype that a parameter has now."""
-    return member.dtype
 
 
 def compose(
@@ -55,7 +81,7 @@ def compose(
     *,
     progress: Progress | None = None,
     open_to: Callable[[Member], bool] = lambda _: True,
-    born: Callable[[Member], torch.dtype] = dtype_now,
+    born: Born = dtype_now,
 ) -> Iterator[Composed]:
     """Draw every unit and lay the pieces into whole parameters, one parameter at a time, where `open_to` allows it.
 
@@ -86,15 +112,13 @@ def _by_parameter(units: tuple[Unit, ...]) -> list[list[Unit]]:
     return list({id(group): group for group in home.values()}.values())
 
 
-def _compose_group(
-    group: list[Unit], seed: int, open_to: Callable[[Member], bool], born: Callable[[Member], torch.dtype]
-) -> Iterator[Composed]:
+def _compose_group(group: list[Unit], seed: int, open_to: Callable[[Member], bool], born: Born) -> Iterator[Composed]:
     values: dict[tuple[int, ...], Tensor] = {}
     members: dict[tuple[int, ...], Member] = {}
     users: dict[tuple[int, ...], list[Unit]] = defaultdict(list)
     covered = _covered(group)
-    for unit in group:
-        for piece, part in unit.contributions(draw(unit, seed)):
+    for unit, drawn in _drawn(group, seed, born):
+        for piece, part in unit.contributions(drawn):
             if not open_to(piece.member):
                 continue
             key = piece.member.key

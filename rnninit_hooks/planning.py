@@ -16,8 +16,8 @@ from rnninit_hooks.dissection import dissect
 from rnninit_hooks.measuring import unmeasurable
 from rnninit_hooks.objections import objections
 from rnninit_hooks.probing.proposing import probed, unknown
-from rnninit_hooks.recipes.draws import SAMPLER
 from rnninit_hooks.recipes.fills import Keep
+from rnninit_hooks.recipes.tiles import SAMPLER
 from rnninit_hooks.rows import Report, Row, Status
 from rnninit_hooks.rules.load import resolve
 from rnninit_hooks.slots import Slot

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rnninit_hooks.anatomy import Member
-from rnninit_hooks.composition import Composed, cast, compose, lay
+from rnninit_hooks.composition import Born, Composed, cast, compose, draw, lay
 from rnninit_hooks.recipes.draws import Keyed
 from rnninit_hooks.trials import Given, trial_of
 from rnninit_hooks.trials.given import wide
@@ -33,7 +33,7 @@ def settle(
     seed: int,
     *,
     open_to: Callable[[Member], bool],
-    born: Callable[[Member], torch.dtype],
+    born: Born,
 ) -> Settlement:
     """Settle the units of one module on the arguments of its first call; raises `PendingInit` when they cannot tell.
 
@@ -62,13 +62,14 @@ class _Bench:
     unit: Unit
     drawn: Drawn
     given: Given
-    born: Callable[[Member], torch.dtype]
+    born: Born
 
     def settle(self, seed: int) -> Mapping[str, float]:
         """Measure, and leave the value with what was drawn."""
-        unit, draw = self.unit, Keyed(seed, self.unit.block.address)
+        unit, keyed = self.unit, Keyed(seed, self.unit.block.address)
+        start = draw(unit, seed, born=self.born)
         trial = trial_of(unit.slots[0], self.held, self.given)
-        done = unit.recipe.settle(unit.block, unit.recipe.fill(unit.block, draw), trial, draw)
+        done = unit.recipe.settle(unit.block, start.double(), trial, keyed)
         for key, value in self._laid(done.value).items():
             self.drawn[key] = replace(self.drawn[key], value=value)
         return done.figures

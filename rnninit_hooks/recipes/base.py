@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 
@@ -76,7 +78,7 @@ class Settled:
 
 
 class Draw(Protocol):
-    """Random and constant float64 CPU tensors for one slot, keyed by (policy seed, address); see `draws.py`."""
+    """Random and constant CPU tensors for one slot, float64 unless told, keyed by (policy seed, address); see `draws.py`."""
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform on the open interval (0, 1)."""
@@ -84,8 +86,14 @@ class Draw(Protocol):
     def normal(self, *shape: int) -> Tensor:
         """Standard normal."""
 
+    def between(self, low: float, high: float, *shape: int) -> Tensor:
+        """Uniform from low to high, in float32 where the parameter is no wider."""
+
+    def around(self, mean: float, std: float, *shape: int) -> Tensor:
+        """Normal with this mean and standard deviation, in float32 where the parameter is no wider."""
+
     def haar(self, rows: int, columns: int) -> Tensor:
-        """A Haar-distributed matrix with orthonormal rows or columns, whichever are fewer."""
+        """A Haar-distributed matrix with orthonormal rows or columns, whichever are fewer; float32 as above."""
 
     def full(self, *shape: int, value: float) -> Tensor:
         """A constant."""
@@ -132,12 +140,16 @@ class Recipe(BaseModel):
         return None
 
     def fill(self, block: Block, draw: Draw) -> Tensor:
-        """A new float64 CPU tensor of `block.shape`."""
+        """A new float64 or float32 CPU tensor of `block.shape`."""
         raise NotImplementedError
 
     def settle(self, block: Block, start: Tensor, trial: Trial, draw: Draw) -> Settled:
         """The value that a batch asks for; raises `PendingInit` when this batch cannot tell. Asked where `asks` is set."""
         raise NotImplementedError
+
+    def fill_many(self, blocks: Sequence[Block], draws: Sequence[Draw]) -> list[Tensor]:
+        """What `fill` gives for each block, bit for bit; for recipes that take less time together."""
+        return [self.fill(block, draw) for block, draw in zip(blocks, draws, strict=True)]
 
     def law(self, block: Block, value: Tensor) -> tuple[Breach, ...]:
         """What `value` (float64, CPU, `block.shape`) breaks; empty when it obeys. Allows for rounding to `block.eps`."""

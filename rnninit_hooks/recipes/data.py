@@ -15,6 +15,8 @@ from rnninit_hooks.recipes.orthogonal import Orthogonal
 from rnninit_hooks.recipes.registry import recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
     from typing_extensions import Self
 
@@ -30,6 +32,10 @@ class _Scaled(Recipe):
     def fill(self, block: Block, draw: Draw) -> Tensor:
         """The start: a Haar-distributed matrix."""
         return Orthogonal().fill(block, draw)
+
+    def fill_many(self, blocks: Sequence[Block], draws: Sequence[Draw]) -> list[Tensor]:
+        """Starts of one shape are drawn together."""
+        return Orthogonal().fill_many(blocks, draws)
 
     def law(self, block: Block, value: Tensor) -> tuple[Breach, ...]:
         """Orthogonal up to one common scale, which only a batch could judge."""
