@@ -61,12 +61,6 @@ class Handle:
         rows, decided = tuple(self._journal.rows.values()), self._plan
         return Report("attach", rows, decided.findings, decided.seed, decided.sampler, decided.allowed)
 
-    @property
-    def written(self) -> frozenset[int]:
-        """The identities of all tensors that the policy may write, such as the base of an orthogonal parametrization."""
-        members = (piece.member for unit in self._plan.units for slot in unit.slots for piece in slot.pieces)
-        return frozenset(id(tensor) for m in members for tensor in m.door.everything(m.owner, m.leaf))
-
     def remove(self) -> None:
         """Take the pending initialisation back; what was written already stays. Calling it twice does nothing more."""
         model = self._model()
@@ -87,8 +81,9 @@ def attach(model: nn.Module, policy: Policy | str | Path) -> Handle:
 
     Planned at once: `PolicyError` is raised here when the plan has errors. What is loaded or written between now and
     then is kept, never overwritten. Afterwards no hook and no attribute is left. The values are those of `apply`, bit
-    for bit. Attaching the same policy twice is one attachment; another policy while one is pending is refused with
-    `PendingInit`.
+    for bit. A rule that measures a batch is settled in that forward, module by module, on what each is called with;
+    `state_dict`, wrapping and `materialize` bring none and raise `PendingInit` before they write. Attaching the same
+    policy twice is one attachment; another policy while one is pending is refused with `PendingInit`.
 
     >>> import torch, rnninit_hooks as ri
     >>> lstm = torch.nn.LSTM(3, 4)

@@ -18,6 +18,7 @@ from rnninit_hooks.errors import PendingInit
 from rnninit_hooks.hooks.attach import Handle, attach
 from rnninit_hooks.hooks.flush import LOCK
 from rnninit_hooks.hooks.ledger import pending
+from rnninit_hooks.planning import Plan, plan
 from rnninit_hooks.rows import Report
 
 if TYPE_CHECKING:
@@ -45,9 +46,10 @@ def calibrate(model: nn.Module, policy: Policy | str | Path, batch: Any) -> Repo
     with LOCK:
         _refuse_pending(model)
         kept = _contents([*model.parameters(), *model.buffers()])
+        written = _written(plan(model, policy))
         handle = attach(model, policy)
     try:
-        with _without_trace(model, handle.written):
+        with _without_trace(model, written):
             _run(model, batch)
         _refuse_unreached(handle)
     except BaseException:
@@ -63,6 +65,12 @@ def _refuse_pending(model: nn.Module) -> None:
             "an initialisation is pending on this model already; run one forward on the batch to settle it, or remove() its "
             "handle before rnninit_hooks.calibrate(model, policy, batch)"
         )
+
+
+def _written(decided: Plan) -> frozenset[int]:
+    """The identities of all tensors that a plan may write, such as the base of an orthogonal parametrization."""
+    members = (piece.member for unit in decided.units for slot in unit.slots for piece in slot.pieces)
+    return frozenset(id(tensor) for m in members for tensor in m.door.everything(m.owner, m.leaf))
 
 
 def _contents(tensors: Any) -> Kept:
