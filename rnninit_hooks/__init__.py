@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.base import Breach as Breach
     from rnninit_hooks.recipes.base import Draw as Draw
     from rnninit_hooks.recipes.base import Recipe as Recipe
+    from rnninit_hooks.recipes.convolutional import DeltaOrthogonal as DeltaOrthogonal
     from rnninit_hooks.recipes.data import CriticalGain as CriticalGain
     from rnninit_hooks.recipes.data import LagGradient as LagGradient
     from rnninit_hooks.recipes.data import Lsuv as Lsuv
@@ -96,6 +97,9 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.fills import (
         Zeros as Zeros,
     )
+    from rnninit_hooks.recipes.horizons import Chrono as Chrono
+    from rnninit_hooks.recipes.horizons import LogSpaced as LogSpaced
+    from rnninit_hooks.recipes.horizons import UniformGate as UniformGate
     from rnninit_hooks.recipes.iid import (
         HiddenUniform as HiddenUniform,
     )
@@ -108,10 +112,19 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.iid import (
         Uniform as Uniform,
     )
+    from rnninit_hooks.recipes.joint_orthogonal import RecurrentBN as RecurrentBN
     from rnninit_hooks.recipes.memory import Retention as Retention
     from rnninit_hooks.recipes.memory import Timescale as Timescale
     from rnninit_hooks.recipes.orthogonal import Orthogonal as Orthogonal
+    from rnninit_hooks.recipes.reflections import Hadamard as Hadamard
+    from rnninit_hooks.recipes.reflections import Householder as Householder
+    from rnninit_hooks.recipes.reflections import SpecialOrthogonal as SpecialOrthogonal
     from rnninit_hooks.recipes.registry import recipe as recipe
+    from rnninit_hooks.recipes.retained import BiasForLag as BiasForLag
+    from rnninit_hooks.recipes.retained import PowerLaw as PowerLaw
+    from rnninit_hooks.recipes.rotations import Cayley as Cayley
+    from rnninit_hooks.recipes.rotations import ExpRNN as ExpRNN
+    from rnninit_hooks.recipes.rotations import Rotations as Rotations
     from rnninit_hooks.recipes.scaled import (
         KaimingNormal as KaimingNormal,
     )
@@ -130,6 +143,14 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.scaled import (
         XavierUniform as XavierUniform,
     )
+    from rnninit_hooks.recipes.sparse import Sparse as Sparse
+    from rnninit_hooks.recipes.spectral import SingularValues as SingularValues
+    from rnninit_hooks.recipes.spectral import SpectralRadius as SpectralRadius
+    from rnninit_hooks.recipes.structured import Antisymmetric as Antisymmetric
+    from rnninit_hooks.recipes.structured import Chain as Chain
+    from rnninit_hooks.recipes.structured import NpRNN as NpRNN
+    from rnninit_hooks.recipes.vectors import IndRNN as IndRNN
+    from rnninit_hooks.recipes.vectors import Linspace as Linspace
     from rnninit_hooks.record import Record as Record
     from rnninit_hooks.rows import FactTable as FactTable
     from rnninit_hooks.rows import MemoryFacts as MemoryFacts
@@ -163,8 +184,18 @@ _HOMES = {
         "KaimingNormal", "KaimingUniform", "LecunNormal", "LecunUniform", "XavierNormal", "XavierUniform",
     ),
     "rnninit_hooks.recipes.memory": ("Retention", "Timescale"),
+    "rnninit_hooks.recipes.horizons": ("Chrono", "LogSpaced", "UniformGate"),
+    "rnninit_hooks.recipes.retained": ("BiasForLag", "PowerLaw"),
     "rnninit_hooks.recipes.orthogonal": ("Orthogonal",),
     "rnninit_hooks.recipes.data": ("CriticalGain", "LagGradient", "Lsuv"),
+    "rnninit_hooks.recipes.convolutional": ("DeltaOrthogonal",),
+    "rnninit_hooks.recipes.joint_orthogonal": ("RecurrentBN",),
+    "rnninit_hooks.recipes.reflections": ("Hadamard", "Householder", "SpecialOrthogonal"),
+    "rnninit_hooks.recipes.rotations": ("Cayley", "ExpRNN", "Rotations"),
+    "rnninit_hooks.recipes.sparse": ("Sparse",),
+    "rnninit_hooks.recipes.spectral": ("SingularValues", "SpectralRadius"),
+    "rnninit_hooks.recipes.structured": ("Antisymmetric", "Chain", "NpRNN"),
+    "rnninit_hooks.recipes.vectors": ("IndRNN", "Linspace"),
     "rnninit_hooks.layout_files": ("load_layouts",),
     "rnninit_hooks.layouts.model": ("Layout", "Part"),
     "rnninit_hooks.layouts.registry": ("register_layout",),

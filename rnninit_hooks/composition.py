@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from rnninit_hooks.anatomy import Member
+from rnninit_hooks.facts import finite
 from rnninit_hooks.findings import Finding
+from rnninit_hooks.recipes import room
 from rnninit_hooks.recipes.draws import FLOAT32, Keyed
 from rnninit_hooks.recipes.tiles import TILE
 from rnninit_hooks.slots import Piece, Slot, epsilon
@@ -83,7 +83,20 @@ def compose(
     open_to: Callable[[Member], bool] = lambda _: True,
     born: Born = dtype_now,
 ) -> Iterator[Composed]:
-    """Draw every unit and lay the pieces into whole parameters, one parameter at a time, where `open_to` allows it.
+    """Every parameter of `compose_groups`, one by one."""
+    for group in compose_groups(units, seed, progress=progress, open_to=open_to, born=born):
+        yield from group
+
+
+def compose_groups(
+    units: Iterable[Unit],
+    seed: int,
+    *,
+    progress: Progress | None = None,
+    open_to: Callable[[Member], bool] = lambda _: True,
+    born: Born = dtype_now,
+) -> Iterator[tuple[Composed, ...]]:
+    """Draw every unit and lay the pieces into whole parameters where `open_to` allows it; partners of a sum together.
 
     `born` gives the dtype to round to first, where a model was cast after it was decided.
     """
@@ -92,7 +105,7 @@ def compose(
     done = 0
     with torch.no_grad(), torch.autocast("cpu", enabled=False):
         for group in groups:
-            yield from _compose_group(group, seed, open_to, born)
+            yield tuple(_compose_group(group, seed, open_to, born))
             done += len(group)
             if progress:
                 progress(done, total, group[-1].block.address)
@@ -145,7 +158,7 @@ def _covered(group: list[Unit]) -> set[tuple[int, ...]]:
 
 def empty(member: Member) -> Tensor:
     """Memory for a whole parameter on the CPU, holding nothing yet."""
-    return torch.empty(member.shape or (), dtype=member.dtype, device="cpu")
+    return room.empty(member.shape or (), member.dtype)
 
 
 def fresh_copy(member: Member) -> Tensor:
@@ -164,34 +177,10 @@ def lay(whole: Tensor, piece: Piece, slot: Slot, part: Tensor) -> None:
 
 def not_finite(composed: Composed) -> Finding | None:
     """A finding when a drawn value overflows the parameter's dtype or is nan."""
-    if composed.value.to(torch.float64).isfinite().all():
+    if finite(composed.value):
         return None
     rule = composed.units[0].rule
     return Finding(
         "RNN205", f"rule {rule.id!r} would write nan or inf into {composed.member.dtype}", address=composed.member.name,
         rule=rule.id, place=rule.origin, expected="finite numbers", fix="lower the value, or use a wider dtype",
     )  # fmt: skip
-
-
-def statistics(value: Tensor) -> dict[str, float]:
-    """Mean, std, min and max; nothing for an empty block."""
-    if value.numel() == 0:
-        return {}
-    wide = value.detach().to(device="cpu", dtype=torch.float64)
-    facts = {"mean": wide.mean(), "std": wide.std(correction=0), "min": wide.min(), "max": wide.max()}
-    return {name: number.item() for name, number in facts.items()}
-
-
-def written_facts(slot: Slot, values: Mapping[tuple[int, ...], Tensor]) -> dict[str, Any]:
-    """Digest and statistics of what was written into a slot; nothing when none of its pieces was."""
-    parts = [(piece.sign, piece.view(values[piece.member.key])) for piece in slot.pieces if piece.member.key in values]
-    if not parts:
-        return {}
-    total = torch.stack([sign * view.double() for sign, view in parts]).sum(0)
-    return {"digest": "+".join(digest(view) for _, view in parts), "stats": statistics(total)}
-
-
-def digest(value: Tensor) -> str:
-    """A short name of a tensor's exact bits (blake2b, 8 bytes, of the little-endian storage)."""
-    raw = value.detach().to("cpu").contiguous().reshape(-1).view(torch.uint8)
-    return hashlib.blake2b(raw.numpy().tobytes(), digest_size=8).hexdigest()

@@ -43,7 +43,7 @@ class Piece:
         several = any((self.member.shape or ())[axis] > 1 for axis in self.dropped)
         return self.member.name + "".join(f":{self.region[axis][0]}" for axis in self.dropped if several)
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """The piece's shape as stored."""
         return tuple(len(range(*bounds)) for axis, bounds in enumerate(self.region) if axis not in self.dropped)
@@ -79,16 +79,18 @@ class Slot:
     @cached_property
     def address(self) -> str:
         """The slot's name, the same string everywhere."""
-        return str(Address(self.name, self.gate))
+        return self.name if self.gate is None and _simple(self.name) else str(Address(self.name, self.gate))
 
     @property
     def member(self) -> Member:
         """The parameter of the first piece."""
         return self.pieces[0].member
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Every name that a rule's regex is searched in: those of the parameters, then that of their sum."""
+        if len(self.pieces) == 1 and self.pieces[0].member.name == self.name:
+            return (self.name,)
         return tuple(dict.fromkeys([*(piece.member.name for piece in self.pieces), self.name]))
 
     @property
@@ -96,7 +98,7 @@ class Slot:
         """The slot's shape as stored."""
         return self.pieces[0].shape
 
-    @property
+    @cached_property
     def key(self) -> tuple[tuple[tuple[int, ...], Region], ...]:
         """What tells two names of one block from two blocks."""
         return tuple((piece.member.key, piece.region) for piece in self.pieces)
@@ -146,6 +148,10 @@ class Slot:
         parts = [piece.sign * to_double(piece.view(piece.member.read())) for piece in self.pieces]
         total = torch.stack(parts).sum(0) + self.constant
         return total.mT if self.transposed else total
+
+
+def _simple(name: str) -> bool:
+    return bool(name) and name[0] != "." and name[-1] not in ".]"
 
 
 def to_double(tensor: Tensor) -> Tensor:

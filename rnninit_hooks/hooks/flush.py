@@ -13,8 +13,9 @@ from torch import nn
 from rnninit_hooks.anatomy import Member
 from rnninit_hooks.announcing import announce
 from rnninit_hooks.applying import write_all
-from rnninit_hooks.composition import Composed, compose, not_finite, written_facts
+from rnninit_hooks.composition import Composed, compose, not_finite
 from rnninit_hooks.errors import PendingInit, PolicyError
+from rnninit_hooks.facts import written_facts
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.hooks.ledger import Journal, pending
 from rnninit_hooks.hooks.owners import Owner, examine, refuse_meta, refuse_strays, share

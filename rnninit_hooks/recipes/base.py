@@ -120,6 +120,8 @@ class Recipe(BaseModel):
     """True when the value does not depend on the draw, so that `law` is an equality."""
     asks: ClassVar[Literal["response", "states", "echo"] | None] = None
     """What of a `Trial` the value is measured by: `fill` gives the start, `settle` ends it on the first batch."""
+    divisible: ClassVar[bool] = True
+    """False when no row can be left out, as the padding row of an embedding is."""
     joint: ClassVar[bool] = False
     """True when the slots of one layer and direction belong together: `refuse_together` and `law_together` are asked."""
 

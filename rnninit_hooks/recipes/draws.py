@@ -24,6 +24,7 @@ from torch import Tensor
 
 from rnninit_hooks.recipes import tiles
 from rnninit_hooks.recipes.haar import cores, haar, needed, small
+from rnninit_hooks.recipes.room import room
 from rnninit_hooks.recipes.tiles import LANE, SAMPLER, TILE
 
 if TYPE_CHECKING:
@@ -142,9 +143,7 @@ class Keyed:
     def _array(self, count: int, part: Callable[[int, int, int], NDArray[Any]]) -> NDArray[Any]:
         stream = next(self._streams)
         first = part(stream, 0, min(count, TILE))
-        if count <= TILE:
-            return first
-        whole = np.empty(count, first.dtype)
+        whole = room(count, first.dtype)
         whole[:TILE] = first
         for tile, start in enumerate(range(TILE, count, TILE), 1):
             whole[start : start + TILE] = part(stream, tile, min(count - start, TILE))
@@ -186,7 +185,9 @@ def _haars(draws: Sequence[Keyed], rows: int, columns: int) -> list[Tensor]:
 def _normals(draws: Sequence[Keyed], count: int) -> NDArray[Any]:
     """One stream of normal numbers per draw, (draws, count), of one tile each: the bits of `_array`, all at once."""
     unit = np.stack([draw._working(next(draw._streams), 0, _chunks(count)) for draw in draws])
-    return np.ascontiguousarray(tiles.normal(unit)[:, :count])
+    found = room(len(draws) * count, unit.dtype).reshape(len(draws), count)
+    found[...] = tiles.normal(unit)[:, :count]
+    return found
 
 
 def _chunks(length: int) -> int:

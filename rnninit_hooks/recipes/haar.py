@@ -17,13 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnninit_hooks.recipes.room import ALIGNMENT, empty
+
 if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
-
-ALIGNMENT = 64
-"""Bytes to which torch aligns what it allocates."""
 
 BLOCK, CORE = 64, 192
 """Reflectors that are applied together, and how many of the last ones LAPACK applies, since blocks do not pay there."""
@@ -32,8 +31,7 @@ BLOCK, CORE = 64, 192
 def needed(rows: int, columns: int) -> int:
     """How many normal numbers one matrix takes, rows >= columns."""
     starts = _starts(columns)
-    done = len(starts) * BLOCK
-    return (columns - done) * (rows - done) + sum(BLOCK * (rows - start) for start in starts)
+    return _core_size(rows, columns, starts) + sum(BLOCK * (rows - start) for start in starts)
 
 
 def small(columns: int) -> bool:
@@ -53,13 +51,12 @@ def haar(drawn: NDArray[Any], rows: int, columns: int) -> Tensor:
     """
     starts = _starts(columns)
     done = len(starts) * BLOCK
-    core = (columns - done) * (rows - done)
-    trailing = _core(torch.from_numpy(drawn[:core]).view(1, columns - done, rows - done))[0]
+    trailing = _core(torch.from_numpy(drawn[: (columns - done) * (rows - done)]).view(1, columns - done, rows - done))[0]
     if not starts:
         return trailing
-    whole = _room(rows, columns, trailing.dtype)
+    whole = empty((rows, columns), trailing.dtype)
     whole[done:, done:] = trailing
-    reflectors, offset = torch.from_numpy(drawn), core
+    reflectors, offset = torch.from_numpy(drawn), _core_size(rows, columns, starts)
     for start in reversed(starts):
         size = BLOCK * (rows - start)
         _reflect(whole[start:, start:], reflectors[offset : offset + size].view(BLOCK, -1))
@@ -67,13 +64,14 @@ def haar(drawn: NDArray[Any], rows: int, columns: int) -> Tensor:
     return whole
 
 
+def _core_size(rows: int, columns: int, starts: list[int]) -> int:
+    """Rounded up where blocks follow, so that they begin aligned."""
+    size = (columns - len(starts) * BLOCK) * (rows - len(starts) * BLOCK)
+    return -(-size // ALIGNMENT) * ALIGNMENT if starts else size
+
+
 def _starts(columns: int) -> list[int]:
     return list(range(0, columns - CORE, BLOCK))
-
-
-def _room(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
-    """Numpy asks for huge pages where it pays: first touches are a good part of the cost otherwise."""
-    return torch.from_numpy(np.empty((rows, columns), np.float32 if dtype == torch.float32 else np.float64))
 
 
 def _core(vectors: Tensor) -> Tensor:

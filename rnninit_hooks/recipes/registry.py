@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "rnninit_hooks.recipes"
 _HOME = __name__.rpartition(".")[0]
-_OWN = tuple(f"{_HOME}.{module}" for module in ("fills", "memory", "iid", "scaled", "orthogonal", "data"))
+_OWN = tuple(
+    f"{_HOME}.{module}"
+    for module in (
+        "fills", "memory", "iid", "scaled", "orthogonal", "horizons", "retained",
+        "vectors", "sparse", "spectral", "rotations", "reflections", "structured", "convolutional", "joint_orthogonal", "data",
+    )
+)  # fmt: skip
 _KIND = re.compile(r"[a-z][a-z0-9_.-]*")
 _RESERVED = frozenset({"kind", "formula", "source", "constant", "asks"})
 _CONFIG = {"frozen": True, "extra": "forbid", "strict": True}

@@ -27,6 +27,7 @@ RANDOM = [
     "lecun_normal",
 ]
 MEASURED = ["critical_gain", "lag_gradient", "lsuv"]
+MEMORY = ("retention", "timescale")  # these refuse what is no bias, and fill and judge it all the same
 NEEDED: dict[str, dict[str, Any]] = {
     "constant": {"value": 0.5},
     "uniform": {"low": -0.3, "high": 0.7},
@@ -35,6 +36,18 @@ NEEDED: dict[str, dict[str, Any]] = {
     "retention": {"value": 0.9},
     "timescale": {"steps": 10.0},
     "lag_gradient": {"steps": 10},
+    "chrono": {"t_max": 50.0},
+    "log_spaced": {"t_max": 50.0},
+    "bias_for_lag": {"value": 0.1, "steps": 100.0},
+    "power_law": {"high": 5.0, "low": -7.0, "exponent": 1.3},
+    "linspace": {"low": -0.5, "high": 2.0},
+    "indrnn": {"steps": 20},
+    "sparse": {"nonzero": 1, "std": 0.2},
+    "spectral_radius": {"radius": 0.9},
+    "singular_values": {"low": 0.8, "high": 1.1},
+    "antisymmetric": {"gain": 1.0, "gamma": 0.01},
+    "exprnn": {"skew": "cayley"},
+    "householder": {"reflections": 3},
 }
 
 
@@ -44,6 +57,13 @@ def block(*shape: int, address: str = "rnn.weight_hh_l0[forget]", **facts: Any) 
         kernel = math.prod(shape[2:])
         facts = {"fan_in": shape[1] * kernel, "fan_out": shape[0] * kernel, **facts}
     return Block(address, shape, **{"hidden_size": shape[0] if shape else 1, "polarity": 1, **facts})
+
+
+def fitting(kind: str, size: int) -> Block:
+    """A block of this size that the recipe takes: square where it may be, else a vector, a convolution or a recurrent gate."""
+    recurrent = {"kind": "recurrent", "gate": "cell", "group": "recurrent_l0[*]", "peers": ("input", "forget", "cell", "output")}
+    shapes = (block(size, size), block(size * size), block(size, size, 3), block(size, size, **recurrent))
+    return next((of for of in shapes if kind in MEMORY or example(kind).refuse(of) is None), shapes[0])
 
 
 def example(kind: str, **fields: Any) -> Recipe:

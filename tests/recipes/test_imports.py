@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+STRUCTURED = ["vectors", "sparse", "spectral", "rotations", "reflections", "structured", "convolutional", "joint_orthogonal"]
+
 
 def fresh(code: str) -> str:
     return subprocess.run(
@@ -14,7 +16,7 @@ def fresh(code: str) -> str:
     ).stdout.strip()
 
 
-@pytest.mark.parametrize("module", ["base", "registry", "laws", "fills", "memory", "iid", "scaled", "orthogonal", "data"])
+@pytest.mark.parametrize("module", ["base", "registry", "laws", "fills", "memory", "iid", "scaled", "orthogonal", "matrices", "data", *STRUCTURED])
 def test_importing_wakes_no_torch(module: str) -> None:
     code = f"import sys, rnninit_hooks.recipes.{module}; print([m for m in ('torch', 'numpy') if m in sys.modules])"
     assert fresh(code) == "[]"
@@ -27,7 +29,7 @@ def test_finding_building_printing_and_refusing_wakes_no_torch() -> None:
         "[cls.model_json_schema() for cls in recipes().values()]\n"
         "print([m for m in ('torch', 'numpy') if m in sys.modules])"
     )
-    assert fresh(code).splitlines() == ["orthogonal(gain=0.5) True 21", "[]"]
+    assert fresh(code).splitlines() == ["orthogonal(gain=0.5) True 42", "[]"]
 
 
 def test_the_sampler_does_wake_torch() -> None:

@@ -15,7 +15,7 @@ from rnninit_hooks.errors import RnnInitError
 from rnninit_hooks.recipes.base import Block, Recipe
 from rnninit_hooks.recipes.registry import find, kinds
 
-from .blocks import MEASURED, RANDOM, block, blocks, exact_recipes, example, filled, random_recipes, stored
+from .blocks import RANDOM, block, blocks, exact_recipes, example, filled, random_recipes, stored
 
 
 def test_fills_without_chance() -> None:
@@ -98,7 +98,7 @@ def test_refusals_name_recipe_and_shape_and_filling_anyway_raises(kind: str, of:
         filled(example(kind), of)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in kinds() if kind not in ("keep", "orthogonal", "hidden_uniform", "retention", "timescale", *FANS, *MEASURED)])
+@pytest.mark.parametrize("kind", ["constant", "identity", "normal", "ones", "trunc_normal", "uniform", "zeros"])
 def test_the_others_take_any_vector_or_matrix(kind: str) -> None:
     assert example(kind).refuse(block(5, 5)) is None
     assert kind == "identity" or example(kind).refuse(Block("a", (5,))) is None
