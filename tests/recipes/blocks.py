@@ -27,7 +27,7 @@ RANDOM = [
     "lecun_normal",
 ]
 MEASURED = ["critical_gain", "lag_gradient", "lsuv"]
-MEMORY = ("retention", "timescale")  # these refuse what is no bias, and fill and judge it all the same
+MEMORY = ("retention", "timescale", "lag_gradient")  # these refuse what is no bias, and fill and judge it all the same
 NEEDED: dict[str, dict[str, Any]] = {
     "constant": {"value": 0.5},
     "uniform": {"low": -0.3, "high": 0.7},
