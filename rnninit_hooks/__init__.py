@@ -54,6 +54,9 @@ if TYPE_CHECKING:
         attach as attach,
     )
     from rnninit_hooks.hooks import (
+        calibrate as calibrate,
+    )
+    from rnninit_hooks.hooks import (
         enforced as enforced,
     )
     from rnninit_hooks.hooks import (
@@ -76,6 +79,9 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.base import Draw as Draw
     from rnninit_hooks.recipes.base import Recipe as Recipe
     from rnninit_hooks.recipes.convolutional import DeltaOrthogonal as DeltaOrthogonal
+    from rnninit_hooks.recipes.data import CriticalGain as CriticalGain
+    from rnninit_hooks.recipes.data import LagGradient as LagGradient
+    from rnninit_hooks.recipes.data import Lsuv as Lsuv
     from rnninit_hooks.recipes.decays import RwkvDecay as RwkvDecay
     from rnninit_hooks.recipes.fills import (
         Constant as Constant,
@@ -202,6 +208,7 @@ _HOMES = {
     "rnninit_hooks.recipes.pretrained": ("Pretrained",),
     "rnninit_hooks.recipes.truncated": ("ScaledTruncNormal",),
     "rnninit_hooks.recipes.orthogonal": ("Orthogonal",),
+    "rnninit_hooks.recipes.data": ("CriticalGain", "LagGradient", "Lsuv"),
     "rnninit_hooks.recipes.convolutional": ("DeltaOrthogonal",),
     "rnninit_hooks.recipes.joint_orthogonal": ("RecurrentBN",),
     "rnninit_hooks.recipes.reflections": ("Hadamard", "Householder", "SpecialOrthogonal"),
@@ -222,7 +229,7 @@ _HOMES = {
     "rnninit_hooks.inspection": ("inspect",),
     "rnninit_hooks.comparing": ("compare",),
     "rnninit_hooks.record": ("Record",),
-    "rnninit_hooks.hooks": ("Handle", "attach", "enforced", "initialized", "materialize"),
+    "rnninit_hooks.hooks": ("Handle", "attach", "calibrate", "enforced", "initialized", "materialize"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604  (every one is text)

@@ -20,6 +20,7 @@ from rnninit_hooks.errors import PolicyError, WriteError
 from rnninit_hooks.facts import Clerk
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.marks import marked
+from rnninit_hooks.measuring import batch_needed
 from rnninit_hooks.planning import Plan, plan
 from rnninit_hooks.recipes.room import empty
 from rnninit_hooks.rows import Report, Row
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 def apply(model: nn.Module, policy: Policy | str | Path, *, progress: Progress | None = None) -> Report:
     """Initialise a model in place, now, by a policy.
 
-    Raises `PolicyError` before the first write when the plan has errors, and `WriteError` when a write did not take;
-    in both cases the model is as it was. Warnings are issued as `RnnInitWarning` and stand in the report. Identity,
-    dtype, device and `requires_grad` of every parameter stay; the global random stream is not touched. Parameters that
-    transformers marked as loaded, or mamba as not to be touched, are kept, with a warning. `progress` is called with
-    (units done, units in all, address).
+    Raises `PolicyError` before the first write when the plan has errors or a rule measures a batch (see `calibrate`), and
+    `WriteError` when a write did not take; in both cases the model is as it was. Warnings are issued as
+    `RnnInitWarning` and stand in the report. Identity, dtype, device and `requires_grad` of every parameter stay; the
+    global random stream is not touched. Parameters that transformers marked as loaded, or mamba as not to be touched,
+    are kept, with a warning. `progress` is called with (units done, units in all, address).
 
     >>> import torch, rnninit_hooks as ri
     >>> lstm = torch.nn.LSTM(3, 4, num_layers=2)
@@ -75,8 +76,8 @@ def _kept(decided: Plan) -> Iterable[Finding]:
 
 
 def refuse(decided: Plan) -> None:
-    """Raise `PolicyError` when a plan has errors, or when a parameter that it decides holds no memory."""
-    errors = (*decided.errors, *_without_memory(decided))
+    """Raise `PolicyError` when a plan has errors, asks for a batch, or decides a parameter that holds no memory."""
+    errors = (*decided.errors, *batch_needed(decided.units), *_without_memory(decided))
     if errors:
         raise PolicyError(errors)
 

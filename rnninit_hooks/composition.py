@@ -33,9 +33,14 @@ class Composed:
     units: tuple[Unit, ...]
 
 
-def draw(unit: Unit, seed: int) -> Tensor:
+def dtype_now(member: Member) -> torch.dtype:
+    """The dtype that a parameter has now."""
+    return member.dtype
+
+
+def draw(unit: Unit, seed: int, *, born: Born = dtype_now) -> Tensor:
     """The value of one unit, on the CPU; depends on (seed, address) alone, never on a global stream."""
-    return _drawn_together([unit], seed, dtype_now)[0]
+    return _drawn_together([unit], seed, born)[0]
 
 
 def _drawn(units: Iterable[Unit], seed: int, born: Born) -> Iterator[tuple[Unit, Tensor]]:
@@ -68,11 +73,6 @@ def _working(value: Tensor) -> Tensor:
 def cast(value: Tensor, dtype: torch.dtype) -> Tensor:
     """Round once to float32 and then on, so that a model built in bfloat16 equals one cast to it."""
     return value.to(dtype) if dtype in (torch.float64, torch.float32) else value.to(torch.float32).to(dtype)
-
-
-def dtype_now(member: Member) -> torch.dtype:
-    """The dtype that a parameter has now."""
-    return member.dtype
 
 
 def compose(
@@ -138,7 +138,7 @@ def _compose_group(group: list[Unit], seed: int, open_to: Callable[[Member], boo
             members.setdefault(key, piece.member)
             if key not in values:
                 values[key] = empty(piece.member) if key in covered else fresh_copy(piece.member)
-            _lay(values[key], piece, unit.slots[0], cast(part, born(piece.member)))
+            lay(values[key], piece, unit.slots[0], cast(part, born(piece.member)))
             users[key].append(unit)
     for key, value in values.items():
         yield Composed(members[key], value, tuple(users[key]))
@@ -166,7 +166,8 @@ def fresh_copy(member: Member) -> Tensor:
     return member.read().detach().to(device="cpu", copy=True).contiguous()
 
 
-def _lay(whole: Tensor, piece: Piece, slot: Slot, part: Tensor) -> None:
+def lay(whole: Tensor, piece: Piece, slot: Slot, part: Tensor) -> None:
+    """Put one piece into a whole parameter, in place; a padding row stays."""
     view = piece.view(whole)
     keep = view[slot.padding].clone() if slot.padding is not None else None
     view.copy_(cast(part, whole.dtype))

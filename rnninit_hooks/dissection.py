@@ -72,7 +72,8 @@ def dissect_organ(organ: Organ, layout: Layout | None = None) -> Anatomy:
     if layout and trouble:
         finding = _misfit_finding(layout, organ, trouble)
         return Anatomy(tuple(_organ_slots(organ, shaped, None)), lazy, (finding,))
-    return Anatomy(tuple(_joined(_organ_slots(organ, shaped, layout)) if layout else _organ_slots(organ, shaped, None)), lazy, ())
+    slots = _organ_slots(organ, shaped, layout)
+    return Anatomy(tuple(_joined(slots) if layout else slots), lazy, ())
 
 
 def _joined(slots: Iterable[Slot]) -> Iterator[Slot]:

@@ -117,6 +117,7 @@ CODES: dict[str, Code] = _table(
     ("RNN114", "regex-timeout", "error", "a pattern took too long on a parameter name"),
     ("RNN115", "kept-because-touched", "warning", "a pending slot was written by somebody else and is kept"),
     ("RNN116", "layout-not-probed", "info", "a module could not be probed, so that its layout is not proved"),
+    ("RNN120", "batch-needed", "error", "a rule measures a batch, and the verb has none"),
     ("RNN201", "law-broken", "error", "a slot does not obey the recipe that its rule asks for"),
     ("RNN202", "effective-bias-wrong", "error", "the bias that a gate feels is not the one asked for"),
     ("RNN203", "stacked-not-per-gate", "error", "the recipe holds for the fused matrix, not for each gate"),
@@ -129,4 +130,5 @@ CODES: dict[str, Code] = _table(
     ("RNN210", "bias-on-another-gate", "warning", "a constant stands on another gate than the one that keeps the state"),
     ("RNN211", "retain-gate-shut", "warning", "a bias makes the layer forget, as with the sign of another cell"),
     ("RNN212", "no-memory-set", "info", "nothing was done for the memory of a recurrent module"),
+    ("RNN220", "judged-without-batch", "info", "of a rule that measured a batch, only what holds for every batch was judged"),
 )

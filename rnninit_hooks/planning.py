@@ -14,6 +14,7 @@ from torch import nn
 from rnninit_hooks.anatomy import Member
 from rnninit_hooks.decisions import Decided, Decision, decide
 from rnninit_hooks.dissection import dissect
+from rnninit_hooks.measuring import unmeasurable
 from rnninit_hooks.objections import objections
 from rnninit_hooks.probing.proposing import probed, unknown
 from rnninit_hooks.recipes.fills import Keep
@@ -70,7 +71,8 @@ def plan(model: nn.Module, policy: Policy | str | Path, *, probe: bool = False) 
     decided = decide(policy, anatomy.slots)
     units = tuple(units_of(decided.decisions))
     seen = (*unknown(model, probe=probe), *(probed(model, everything=True) if probe else ()))
-    findings = (*anatomy.findings, *seen, *objections(policy, decided, units, anatomy.lazy))
+    refused = unmeasurable(units, anatomy.slots)
+    findings = (*anatomy.findings, *seen, *objections(policy, decided, units, anatomy.lazy), *refused)
     kept, allowed = weigh(policy, findings, stale_prefix="RNN1")
     return Plan(
         "plan", _rows(decided), kept, policy.seed, SAMPLER, allowed, policy=policy, units=units,
@@ -119,6 +121,7 @@ def _note(decision: Decision, rule: Rule | None, partners: tuple[str, ...]) -> s
         f"decided by its other name {decision.via}" if decision.via else None,
         f"one draw with {', '.join(partners)}" if partners else None,
         "whole matrix" if rule and rule.whole else None,
+        "measured on the first batch" if rule and rule.init.asks else None,
         _placement(slot, rule) if rule and len(slot.pieces) > 1 and rule.place != "ih" else None,
         f"its share of {decision.within.address}" if decision.within else None,
         f"row {slot.padding} is padding and kept" if rule and slot.padding is not None else None,

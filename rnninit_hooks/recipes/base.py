@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
@@ -57,6 +58,30 @@ class Breach:
         return f"{self.law}: found {self.found}, expected {self.expected}"
 
 
+class Trial(Protocol):
+    """The module that a slot belongs to and its first batch: what the module would do with a value in the slot.
+
+    Values are `Block.shape`; what comes back is float64 on the batch's device. Nothing is written; see `trials/`.
+    """
+
+    def response(self, value: Tensor) -> Tensor:
+        """W x of a gate's input block, or all that a plain layer gives."""
+
+    def states(self, value: Tensor) -> Tensor:
+        """The hidden states of the slot's layer and direction at every step of every sequence."""
+
+    def echo(self, value: Tensor, steps: int, draw: Draw) -> float:
+        """Size of the gradient of a drawn direction of the hidden state with respect to the state `steps` steps before."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a batch made of a start: the value to write, and what was measured on the way."""
+
+    value: Tensor
+    figures: Mapping[str, float]
+
+
 class Draw(Protocol):
     """Random and constant CPU tensors for one slot, float64 unless told, keyed by (policy seed, address); see `draws.py`."""
 
@@ -98,6 +123,8 @@ class Recipe(BaseModel):
     source: ClassVar[str] = ""
     constant: ClassVar[bool] = False
     """True when the value does not depend on the draw, so that `law` is an equality."""
+    asks: ClassVar[Literal["response", "states", "echo"] | None] = None
+    """What of a `Trial` the value is measured by: `fill` gives the start, `settle` ends it on the first batch."""
     divisible: ClassVar[bool] = True
     """False when no row can be left out, as the padding row of an embedding is."""
     joint: ClassVar[bool] = False
@@ -125,6 +152,10 @@ class Recipe(BaseModel):
 
     def fill(self, block: Block, draw: Draw) -> Tensor:
         """A new float64 or float32 CPU tensor of `block.shape`."""
+        raise NotImplementedError
+
+    def settle(self, block: Block, start: Tensor, trial: Trial, draw: Draw) -> Settled:
+        """The value that a batch asks for; raises `PendingInit` when this batch cannot tell. Asked where `asks` is set."""
         raise NotImplementedError
 
     def fill_many(self, blocks: Sequence[Block], draws: Sequence[Draw]) -> list[Tensor]:

@@ -24,11 +24,11 @@ _OWN = tuple(
     for module in (
         "fills", "memory", "iid", "scaled", "orthogonal", "horizons", "retained",
         "vectors", "sparse", "spectral", "rotations", "reflections", "structured", "convolutional", "joint_orthogonal",
-        "rings", "state_spaces", "hippo", "decays", "heads", "pretrained", "truncated", "frameworks",
+        "rings", "state_spaces", "hippo", "decays", "heads", "pretrained", "truncated", "frameworks", "data",
     )
 )  # fmt: skip
 _KIND = re.compile(r"[a-z][a-z0-9_.-]*")
-_RESERVED = frozenset({"kind", "formula", "source", "constant"})
+_RESERVED = frozenset({"kind", "formula", "source", "constant", "asks"})
 _CONFIG = {"frozen": True, "extra": "forbid", "strict": True}
 _PROBES = (Block("probe", (2, 3), 3, 2), Block("probe", (3,)), Block("probe", (2, 3, 5), 15, 10))
 

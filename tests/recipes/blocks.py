@@ -31,7 +31,8 @@ RANDOM = [
     "joint_lecun_trunc_normal",
     "joint_xavier_uniform",
 ]
-MEMORY = ("retention", "timescale")  # these refuse what is no bias, and fill and judge it all the same
+MEASURED = ["critical_gain", "lag_gradient", "lsuv"]
+MEMORY = ("retention", "timescale", "lag_gradient")  # these refuse what is no bias, and fill and judge it all the same
 NEEDED: dict[str, dict[str, Any]] = {
     "constant": {"value": 0.5},
     "uniform": {"low": -0.3, "high": 0.7},
@@ -39,6 +40,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "trunc_normal": {"std": 0.2},
     "retention": {"value": 0.9},
     "timescale": {"steps": 10.0},
+    "lag_gradient": {"steps": 10},
     "chrono": {"t_max": 50.0},
     "log_spaced": {"t_max": 50.0},
     "bias_for_lag": {"value": 0.1, "steps": 100.0},

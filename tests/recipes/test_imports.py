@@ -9,7 +9,7 @@ import pytest
 
 STRUCTURED = [
     "vectors", "sparse", "spectral", "rotations", "reflections", "structured", "convolutional", "joint_orthogonal", "horizons",
-    "retained", "rings", "state_spaces", "hippo", "decays", "heads", "pretrained", "truncated",
+    "retained", "rings", "state_spaces", "hippo", "decays", "heads", "pretrained", "truncated", "frameworks", "data",
 ]  # fmt: skip
 
 

@@ -157,7 +157,7 @@ def test_a_recipe_survives_json_and_is_frozen(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", RANDOM)
 def test_an_empty_block_is_filled_and_obeys(kind: str) -> None:
-    of = Block("a", (0,), fan_in=1, fan_out=1, hidden_size=1)
+    of = Block("a", (0,), fan_in=1, fan_out=1, hidden_size=1, gate="cell", joint_in=2)
     assert filled(example(kind), of).shape == (0,)
     assert example(kind).law(of, torch.zeros(0, dtype=torch.float64)) == ()
 
