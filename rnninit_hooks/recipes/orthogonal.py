@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -94,9 +95,8 @@ class Orthogonal(Recipe):
         differ in its column alone, one gives a sum as large as the element. A row of E no longer than the tolerance
         stays below the bound but once in 10**10 blocks (Hoeffding).
         """
-        from rnninit_hooks.recipes.draws import Keyed
-
-        signs = Keyed(0, "orthogonality").uniform(len(rows), PROBES).sub_(0.5).sign_()
+        coins = list(random.Random(0).randbytes(len(rows) * PROBES))
+        signs = (rows.new_tensor(coins) % 2).mul_(2).sub_(1).view(-1, PROBES)
         found = float((rows @ (rows.mT @ signs) - signs).abs().max())
         allowed = self.tolerance(block) * math.sqrt(2.0 * math.log(2e10 * len(rows) * PROBES))
         if found <= allowed:

@@ -25,17 +25,21 @@ CELLS: dict[str, tuple[type[nn.Module], ...]] = {
     "haste": (*OF_LSTM, *OF_GRU),
     "jozefowicz": OF_LSTM,
     "irnn": OF_RNN,
+    "chrono": (*OF_LSTM, *OF_GRU),
+    "np-rnn": OF_RNN,
     "as-found-stacked-orthogonal": (*OF_LSTM, *OF_GRU),
     "as-found-doubled-forget": OF_LSTM,
     "cleanrl": ALL,
     "cleanrl-fixed": ALL,
 }
-PARTS: dict[str, tuple[str, str | None]] = {
-    "jozefowicz": ("bias", None),
-    "as-found-stacked-orthogonal": ("recurrent", None),
-    "as-found-doubled-forget": ("bias", "forget"),
+PARTS: dict[str, tuple[tuple[str, ...], str | None]] = {
+    "jozefowicz": (("bias",), None),
+    "chrono": (("bias",), None),
+    "np-rnn": (("recurrent", "bias"), None),
+    "as-found-stacked-orthogonal": (("recurrent",), None),
+    "as-found-doubled-forget": (("bias",), "forget"),
 }
-"""Presets that decide a part of their cells: the kind of slot, and its gate where one alone is meant."""
+"""Presets that decide a part of their cells: the kinds of slot, and the gate where one alone is meant."""
 
 FILES = sorted(
     path.name.removesuffix(".yaml") for path in files("rnninit_hooks.presets").iterdir() if path.name.endswith(".yaml")
@@ -60,5 +64,5 @@ def variants(cell: type[nn.Module]) -> Iterator[nn.Module]:
 
 def decides(name: str, row: Any) -> bool:
     """Whether a preset speaks of this row of its cells."""
-    kind, gate = PARTS.get(name, (None, None))
-    return kind in (None, row.kind) and gate in (None, row.gate)
+    kinds, gate = PARTS.get(name, ((), None))
+    return (not kinds or row.kind in kinds) and gate in (None, row.gate)

@@ -26,6 +26,8 @@ ACCEPTED = {
     "cleanrl": {"cleanrl lstm", "cleanrl gru"},
     "cleanrl-fixed": set(),
     "irnn": {"irnn"},
+    "chrono": set(),
+    "np-rnn": {"irnn"},
     "jozefowicz": {"keras lstm", "haiku lstm", "tf1 lstm", "haste lstm"},
     "as-found-stacked-orthogonal": {"keras lstm", "keras gru", "cleanrl lstm", "cleanrl gru"},
     "as-found-doubled-forget": {"joeynmt lstm"},
