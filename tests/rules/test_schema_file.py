@@ -27,11 +27,12 @@ BEYOND = {
     # what a pattern means
     "bad regex", "exploding regex", "exploding dots", "exploding alternation", "ambiguous regex", "swelling regex",
     "doubling regex", "endless regex",
-    # what the text looked like before it became data
-    "version 1.0", "very long", "a YAML 1.1 directive", "a TAG directive", "plain tag", "key that is an alias",
-    "key that is a list",
+    # what the text looked like before it became data, and numbers that JSON does not have
+    "version 1.0", "a YAML 1.1 directive", "a TAG directive", "plain tag", "value nan", "value inf", "value overflows",
 }  # fmt: skip
-"""Names of broken files that the schema lets pass, or that a reader of YAML may let pass."""
+"""Names of the broken files that the schema lets pass: the known differences."""
+TOO_MUCH = {"a hundred thousand brackets", "endless seed"}
+"""Names of files that the tool's own reader of YAML does not survive."""
 
 
 def test_the_packaged_file_is_what_the_command_prints():
@@ -80,7 +81,7 @@ def test_every_preset_and_example_is_accepted(refused, tmp_path):
 @pytest.mark.real
 def test_what_the_reader_refuses_the_schema_refuses_but_for_what_no_schema_sees(refused, tmp_path):
     names = {}
-    for index, (name, raw, _) in enumerate(BROKEN):
+    for index, (name, raw, _) in enumerate(row for row in BROKEN if row[0] not in TOO_MUCH):
         file = tmp_path / f"{index}.yaml"
         file.write_bytes(raw)
         names[file.name] = name
