@@ -65,7 +65,20 @@ def _lines(told: Iterable[Told]) -> Iterator[str]:
         said = [f"{counts[outcome]} {word}" for outcome, word in _WORDS.items() if counts[outcome]]
         yield f"{model}: {', '.join(said)}" + (f"; findings allowed: {excused}" if excused else "")
         yield from (f"  {one}" for one in own if one.outcome == "failed")
+    yield from _unused(told)
     yield from _advice(told)
+
+
+def _unused(told: Iterable[Told]) -> Iterator[str]:
+    """A file's own rules that no model needed; inherited ones may be idle, and a single model's line says it."""
+    outcomes: dict[tuple[str, str], list[str]] = {}
+    for one in told:
+        file = one.model.partition("::")[0]
+        if one.place.startswith(f"{file}:"):
+            outcomes.setdefault((file, one.rule), []).append(one.outcome)
+    idle = [key for key, own in outcomes.items() if len(own) > 1 and set(own) == {"skipped"}]
+    for file in dict.fromkeys(file for file, _ in idle):
+        yield f"{file}: decide nothing in any model: {', '.join(rule for name, rule in idle if name == file)}"
 
 
 def _advice(told: Iterable[Told]) -> Iterator[str]:
