@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     scope = config.stash[SCOPE] = scope_of(config)
     if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
-        config.args.extend(str(file) for file in scope.files if str(file) not in config.args)
+        config.args.extend(map(str, scope.outside(config.invocation_params.dir / path for path in config.args)))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

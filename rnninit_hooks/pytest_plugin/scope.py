@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rnninit_hooks.cli.settings import Settings, TargetName
 
 _SUFFIXES = (".rules.yaml", ".rules.yml")
@@ -31,6 +33,11 @@ class Scope:
         if file in self.files:
             return True
         return file.name.endswith(_SUFFIXES) and (named or not self.files)
+
+    def outside(self, paths: Iterable[Path]) -> list[Path]:
+        """The named files that a walk of these paths does not meet; older pytest collects twice what it is told twice."""
+        walked = [path.resolve() for path in paths]
+        return [file for file in self.files if not any(file.is_relative_to(path) for path in walked)]
 
 
 SCOPE = pytest.StashKey[Scope]()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -24,8 +26,10 @@ def test_a_file_on_the_command_line_is_collected_whatever_the_configuration_name
     ran.stdout.fnmatch_lines(["other.rules.yaml:3:5: RNN202*"])
 
 
-def test_a_named_file_is_not_collected_twice(suite):
-    suite.configure("models.py:good", more='rnninit = true\ntestpaths = [".", "init.rules.yaml"]')
+@pytest.mark.parametrize("paths", ['["."]', '["tests", "init.rules.yaml"]', '["tests"]'])
+def test_a_named_file_is_collected_once(suite, paths):
+    suite.configure("models.py:good", more=f"rnninit = true\ntestpaths = {paths}")
+    suite.write("tests/__init__.py", "")
     suite().assert_outcomes(passed=4, skipped=1)
 
 
@@ -72,3 +76,9 @@ def test_layouts_of_the_project_are_known(suite):
     ran = suite()
     ran.assert_outcomes(errors=5)
     ran.stdout.fnmatch_lines(["rnninit: --layouts*no.layouts.yaml*"])
+
+
+def test_installing_the_package_installs_the_plugin():
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert '[project.entry-points.pytest11]\nrnninit = "rnninit_hooks.pytest_plugin"\n' in text
+    assert '"schemas/*.json"' in text
