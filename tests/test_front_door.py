@@ -15,7 +15,9 @@ import pytest
 import rnninit_hooks as ri
 
 PACKAGE = Path(ri.__file__).parent
-ELSEWHERE = ("__main__", "integrations.lightning", "integrations.transformers")  # the last two need extras: test_real_training
+# These need extras: test_real_training and test_trackers import them and run their examples.
+EXTRAS = ("lightning", "transformers", "wandb", "mlflow", "tensorboard")
+ELSEWHERE = ("__main__", *(f"integrations.{name}" for name in EXTRAS))
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(PACKAGE)], "rnninit_hooks.") if not m.name.endswith(ELSEWHERE))
 
 

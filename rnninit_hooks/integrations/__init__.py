@@ -1,1 +1,1 @@
-"""Thin callbacks for training frameworks; each needs its own extra and imports no other."""
+"""Thin callbacks for training frameworks and trackers of experiments; each needs its own extra and imports no other."""

@@ -12,10 +12,12 @@ from rnninit_hooks.recipes.registry import find, kinds
 from rnninit_hooks.rules.document import Document, Path, shortened
 from rnninit_hooks.rules.models import Allow, Match, Rule, Setting, Word, _several
 from rnninit_hooks.rules.problems import report, shown
+from rnninit_hooks.rules.versions import VERSIONS
 from rnninit_hooks.rules.words import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 _STAND_IN = Match(parameter=".*")
+SCHEMA_KEY = "$schema"
 
 
 class Head(BaseModel):
@@ -50,6 +52,9 @@ def parse(document: Document) -> Parsed:
     if document.data is None or not isinstance(document.data, dict):
         _not_a_mapping(document)
         return Parsed(document, None)
+    if not _readable(document):
+        return Parsed(document, None)
+    _editors_key(document)
     head = _head(document)
     rules = _rules(document, document.data.get("rules"))
     allow = document.data.get("allow")
@@ -81,8 +86,7 @@ def _not_a_mapping(document: Document) -> None:
 def _head(document: Document) -> Head | None:
     data = document.data
     if "version" in data:
-        _version(document, data["version"])
-        data = {**data, "version": 1}
+        data = {**data, "version": VERSIONS.current}
     _presence(document)
     without = {key: value for key, value in data.items() if key != "rules"}
     return _valid(document, (), Head, without if _no_rules(data) else data)
@@ -92,13 +96,27 @@ def _no_rules(data: dict[str, Any]) -> bool:
     return data.get("rules") in (None, [], {})
 
 
-def _version(document: Document, version: Any) -> None:
+def _readable(document: Document) -> bool:
+    """Bring the data to the current version; False for a later one, of whose keys nothing can be said."""
+    version = document.data.get("version", VERSIONS.current)
     place = document.place(("version",))
     if type(version) is not int:  # 1.0 and true equal 1, and are not it
-        document.add("RNN008", f"`version` is {shown(version)}", place, expected="version: 1")
-    elif version != 1:
-        fix = "update rnninit-hooks, or write version 1"
-        document.add("RNN017", f"version {version} is not known to this release", place, expected="version: 1", fix=fix)
+        document.add("RNN008", f"`version` is {shown(version)}", place, expected=f"version: {VERSIONS.current}")
+    elif objection := VERSIONS.objection(version):
+        message, expected, fix = objection
+        document.add("RNN017", message, place, expected=expected, fix=fix)
+        return not VERSIONS.is_later(version)
+    elif "version" in document.data:
+        document.data = VERSIONS.upgraded(document.data)
+    return True
+
+
+def _editors_key(document: Document) -> None:
+    """`$schema` tells an editor which schema to use; it is text, it is never fetched, and it means nothing here."""
+    if not isinstance(name := document.data.pop(SCHEMA_KEY, "-"), str) or not name:
+        found = "an empty text" if name == "" else shown(name)
+        fix = "write the path of a schema (`rnninit schema` prints it), or leave the key out"
+        document.add("RNN008", f"`{SCHEMA_KEY}` is {found}", document.place((SCHEMA_KEY,)), expected="text", fix=fix)
 
 
 def _presence(document: Document) -> None:

@@ -8,7 +8,7 @@ from rnninit_hooks.findings import CODES
 from rnninit_hooks.recipes.base import Recipe
 from rnninit_hooks.recipes.registry import recipes
 from rnninit_hooks.rules.models import Allow, Match, Rule
-from rnninit_hooks.rules.parsing import Head
+from rnninit_hooks.rules.parsing import SCHEMA_KEY, Head
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _CONTRADICTIONS = (
@@ -20,6 +20,7 @@ _CONTRADICTIONS = (
         }
     },
 )
+_EDITORS_KEY = {"description": "Which schema an editor uses; never fetched.", "type": "string", "minLength": 1}
 _LISTS = {"module", "kind", "gate", "layer", "extends", "drop"}
 
 
@@ -41,6 +42,7 @@ def json_schema() -> dict[str, Any]:
     allowed["properties"]["code"]["enum"] = sorted(CODES)
     allowed["properties"]["reason"]["pattern"] = r"\S"
     schema = _object(Head)
+    schema["properties"] = {SCHEMA_KEY: dict(_EDITORS_KEY), **schema["properties"]}
     schema["properties"]["rules"] = {"type": "array", "minItems": 1, "items": rule}
     schema["properties"]["allow"] = {"type": "array", "items": allowed}
     return {

@@ -150,7 +150,7 @@ def test_every_preset_says_in_one_sentence_what_it_is():
 def test_the_schema_states_the_grammar():
     schema = ri.json_schema()
     rule = schema["properties"]["rules"]["items"]
-    assert set(schema["properties"]) == {"version", "extends", "drop", "seed", "rules", "untouched", "idle", "allow"}
+    assert set(schema["properties"]) == {"$schema", "version", "extends", "drop", "seed", "rules", "untouched", "idle", "allow"}
     assert set(rule["properties"]) == {"id", "match", "init", "idle", "why", "whole", "place", "literal"}
     assert not schema["additionalProperties"] and not rule["additionalProperties"]
     kinds = {choice["properties"]["kind"]["const"]: choice for choice in rule["properties"]["init"]["oneOf"]}

@@ -1,0 +1,1 @@
+"""Models of a team that agreed on how they start."""
