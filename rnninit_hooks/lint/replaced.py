@@ -1,0 +1,25 @@
+"""RNN313: a layer gets a new Parameter in place of the one it had."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rnninit_hooks.findings import Finding
+    from rnninit_hooks.lint.reading import Study
+
+
+def check(study: Study) -> Iterator[Finding]:
+    """Assignments to a parameter's name on a recurrent layer."""
+    seen: set[int] = set()
+    for journal in study.journals:
+        for write in journal.writes:
+            if write.how == "replace" and id(write.node) not in seen:
+                seen.add(id(write.node))
+                yield study.source.finding(
+                    "RNN313", write.node, f"`{write.target.parameter.name}` is replaced by a new Parameter",
+                    expected="the same Parameter with other values: an optimizer or a tie that knows the old one never hears of it",
+                    fix="write in place: `with torch.no_grad(): param.copy_(...)`",
+                )  # fmt: skip

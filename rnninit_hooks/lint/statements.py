@@ -1,0 +1,262 @@
+"""What statements do to a frame: bindings, branches, loops, `with no_grad()`."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from rnninit_hooks.lint.arithmetic import calculate
+from rnninit_hooks.lint.conditions import judge
+from rnninit_hooks.lint.core import evaluate, executes, run
+from rnninit_hooks.lint.events import Rebind, Unpack
+from rnninit_hooks.lint.iteration import bind, members
+from rnninit_hooks.lint.moments import note_binding
+from rnninit_hooks.lint.outline import dotted
+from rnninit_hooks.lint.values import Draw, Function, Layer, Opaque, Tensor, Text, joined
+from rnninit_hooks.lint.writing import note_assignment, note_replacement
+
+if TYPE_CHECKING:
+    from rnninit_hooks.lint.conditions import Verdict
+    from rnninit_hooks.lint.frames import Frame
+    from rnninit_hooks.lint.values import Value
+
+_NO_GRAD = ("no_grad", "inference_mode")
+
+
+@executes(ast.Expr)
+def _expression(node: ast.Expr, frame: Frame) -> bool:
+    frame.journal.statement = node.value
+    evaluate(node.value, frame)
+    frame.journal.statement = None
+    return False
+
+
+@executes(ast.Return)
+def _return(node: ast.Return, frame: Frame) -> bool:
+    frame.returned.append(evaluate(node.value, frame))
+    return True
+
+
+@executes(ast.Raise, ast.Continue, ast.Break)
+def _leave(node: ast.stmt, frame: Frame) -> bool:
+    return True
+
+
+@executes(ast.FunctionDef, ast.AsyncFunctionDef)
+def _define(node: ast.FunctionDef | ast.AsyncFunctionDef, frame: Frame) -> bool:
+    frame.names[node.name] = Function(node)
+    return False
+
+
+@executes(ast.Assign, ast.AnnAssign)
+def _assign(node: ast.Assign | ast.AnnAssign, frame: Frame) -> bool:
+    if node.value is None:
+        return False
+    value = evaluate(node.value, frame)
+    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        _store(node, target, value, frame)
+    return False
+
+
+def _store(node: ast.stmt, target: ast.expr, value: Value, frame: Frame) -> None:
+    if isinstance(target, ast.Subscript):
+        _store_item(node, target, value, frame)
+    elif isinstance(target, ast.Attribute) and _stored_attribute(node, target, value, frame):
+        return
+    else:
+        held = frame.names.get(target.id) if isinstance(target, ast.Name) else None
+        if isinstance(held, Tensor) and held.looped and held.whole and isinstance(value, Draw):
+            frame.journal.add(Rebind(node, dotted(target), held))
+        note_binding(node, dotted(target), frame)
+        bind(target, value, frame)
+
+
+def _store_item(node: ast.stmt, target: ast.Subscript, value: Value, frame: Frame) -> None:
+    own = evaluate(target, frame)
+    if isinstance(own, Tensor):
+        note_assignment(node, _written(target, own, frame), value, frame, how="item")
+
+
+def _written(target: ast.Subscript, own: Tensor, frame: Frame) -> Tensor:
+    """`x[[0, 1]] = v` writes to x itself, though `x[[0, 1]]` alone would be a copy."""
+    base = evaluate(target.value, frame)
+    if isinstance(base, Tensor) and own.copied and not base.copied:
+        return Tensor(base.parameter, whole=False, tracked=base.tracked, looped=base.looped)
+    return own
+
+
+def _stored_attribute(node: ast.stmt, target: ast.Attribute, value: Value, frame: Frame) -> bool:
+    base = evaluate(target.value, frame)
+    if isinstance(base, Tensor) and target.attr == "data":
+        if not (isinstance(value, Tensor) and value.parameter == base.parameter):
+            note_assignment(node, _untracked(base), value, frame, how="data")
+        return True
+    if isinstance(base, Layer) and dotted(target) not in frame.names:
+        note_replacement(base, Text(target.attr), value, node, frame)
+    return False
+
+
+def _untracked(tensor: Tensor) -> Tensor:
+    return Tensor(tensor.parameter, tensor.whole, tensor.extent, False, tensor.copied, tensor.looped, tensor.strided)
+
+
+@executes(ast.AugAssign)
+def _augment(node: ast.AugAssign, frame: Frame) -> bool:
+    value = evaluate(node.value, frame)
+    before = evaluate(node.target, frame)
+    if isinstance(before, Tensor):
+        adds = isinstance(node.op, ast.Add)
+        note_assignment(node, before, value if adds else Opaque(), frame, how="item", added=True)
+    elif isinstance(node.target, ast.Name):
+        bind(node.target, calculate(type(node.op).__name__, before, value), frame)
+    return False
+
+
+@executes(ast.If)
+def _if(node: ast.If, frame: Frame) -> bool:
+    """A chain of `elif` is followed in a loop: a thousand of them are no deeper than one."""
+    branches: list[tuple[Frame, bool]] = []
+    current, rest = frame, node
+    while True:
+        verdict = judge(rest.test, current)
+        if verdict.truth is not False:
+            taken = _side(rest, verdict, current, side=True) if verdict.truth is None else current
+            _learn(taken, verdict.yes)
+            branches.append((taken, run(rest.body, taken)))
+        if verdict.truth is True:
+            break
+        current = _side(rest, verdict, current, side=False) if verdict.truth is None else current
+        if len(rest.orelse) == 1 and isinstance(rest.orelse[0], ast.If):
+            rest = rest.orelse[0]
+            continue
+        branches.append((current, run(rest.orelse, current)))
+        break
+    return _merge(frame, branches)
+
+
+def _learn(frame: Frame, known: dict[str, Value]) -> None:
+    frame.names.update({key: value for key, value in known.items() if key})
+
+
+def _side(node: ast.If, verdict: Verdict, frame: Frame, *, side: bool) -> Frame:
+    """One branch of an undecided `if`, with what its condition says there."""
+    kinds = verdict.kinds if side else verdict.unkinds
+    narrowed = frame.narrowed if kinds is None else (kinds if frame.narrowed is None else kinds & frame.narrowed)
+    guarded = frame.guarded | ({"bias"} if _mentions_bias(node.test) else set())
+    inner = frame.branch(id(node), side, narrowed=narrowed, guarded=frozenset(guarded))
+    inner.doubt = frame.doubt or _about_parameter(node.test, frame)
+    if not side:
+        _learn(inner, verdict.no)
+    return inner
+
+
+def _mentions_bias(test: ast.expr) -> bool:
+    return any("bias" in str(getattr(one, "attr", getattr(one, "id", getattr(one, "value", "")))) for one in ast.walk(test))
+
+
+def _about_parameter(test: ast.expr, frame: Frame) -> bool:
+    """Whether an undecided condition asks something of a parameter's name or shape."""
+    for one in ast.walk(test):
+        value = frame.names.get(one.id) if isinstance(one, ast.Name) else None
+        if isinstance(value, Text) and value.owner is not None:
+            return True
+        if isinstance(value, Tensor) and value.looped and "requires_grad" not in ast.unparse(test)[:200]:
+            return True
+    return False
+
+
+def _merge(frame: Frame, branches: list[tuple[Frame, bool]]) -> bool:
+    """Go on with what the branches that do not end agree on; a single one carries its path along."""
+    alive = [inner for inner, ended in branches if not ended]
+    if not alive:
+        return bool(branches)
+    if any(inner is frame for inner in alive) and len(alive) == 1:
+        return False
+    names = dict(alive[0].names)
+    for inner in alive[1:]:
+        names = {key: joined(names.get(key), inner.names.get(key)) for key in names.keys() | inner.names.keys()}
+    frame.names.clear()
+    frame.names.update(names)
+    if len(alive) == 1:
+        frame.path, frame.narrowed, frame.guarded = alive[0].path, alive[0].narrowed, alive[0].guarded
+        frame.doubt = alive[0].doubt
+    return False
+
+
+@executes(ast.For, ast.AsyncFor)
+def _for(node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
+    found = members(node.iter, node, frame)
+    _note_unpack(node, frame)
+    before = (frame.path, frame.narrowed, frame.doubt, frame.guarded)
+    for member in found.items:
+        bind(node.target, member, frame)
+        run(node.body, frame)
+        frame.path, frame.narrowed, frame.doubt, frame.guarded = before
+    run(node.orelse, frame)
+    return False
+
+
+def _note_unpack(node: ast.For | ast.AsyncFor, frame: Frame) -> None:
+    """`for w_ih, w_hh, b_ih, b_hh in rnn.all_weights`."""
+    if not (isinstance(node.target, ast.Tuple) and isinstance(node.iter, ast.Attribute) and node.iter.attr == "all_weights"):
+        return
+    owner = evaluate(node.iter.value, frame)
+    if any(isinstance(one, ast.Starred) for one in node.target.elts):
+        return
+    layer = owner if isinstance(owner, Layer) else Layer(frozenset({"LSTM", "GRU", "RNN"}), dotted(node.iter.value), sure=False)
+    if layer.recurrent:
+        frame.journal.add(Unpack(node.iter, layer, len(node.target.elts)))
+
+
+@executes(ast.While)
+def _while(node: ast.While, frame: Frame) -> bool:
+    judge(node.test, frame)
+    inner = frame.branch(id(node), True)
+    run(node.body, inner)
+    _merge(frame, [(frame.branch(id(node), False), False), (inner, False)])
+    return False
+
+
+@executes(ast.With, ast.AsyncWith)
+def _with(node: ast.With | ast.AsyncWith, frame: Frame) -> bool:
+    quiet = any(_is_no_grad(one.context_expr, frame) for one in node.items)
+    for one in node.items:
+        value = evaluate(one.context_expr, frame)
+        if one.optional_vars is not None:
+            bind(one.optional_vars, value, frame)
+    before, frame.no_grad = frame.no_grad, frame.no_grad or quiet
+    ended = run(node.body, frame)
+    frame.no_grad = before
+    return ended
+
+
+def _is_no_grad(node: ast.expr, frame: Frame) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    name = dotted(node.func).rpartition(".")[2]
+    return name in _NO_GRAD or (name == "set_grad_enabled")
+
+
+@executes(ast.Try, getattr(ast, "TryStar", ast.Try))
+def _try(node: ast.Try, frame: Frame) -> bool:
+    before, frame.caught = frame.caught, frame.caught or bool(node.handlers)
+    ended = run(node.body, frame)
+    frame.caught = before
+    ended = run(node.orelse, frame) or ended
+    for handler in node.handlers:
+        run(handler.body, frame.branch(id(handler), True))
+    return run(node.finalbody, frame) or (ended and not node.handlers)
+
+
+@executes(ast.Match)
+def _match(node: ast.Match, frame: Frame) -> bool:
+    evaluate(node.subject, frame)
+    for index, case in enumerate(node.cases):
+        run(case.body, frame.branch(id(node) + index, True))
+    return False
+
+
+@executes(ast.Global, ast.Nonlocal, ast.Import, ast.ImportFrom, ast.Pass, ast.Assert, ast.Delete)
+def _nothing(node: ast.stmt, frame: Frame) -> bool:
+    return False
+
