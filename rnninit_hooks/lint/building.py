@@ -128,14 +128,15 @@ def _note(node: ast.stmt, local: Frame, found: dict[str, Value]) -> None:
         text = dotted(target)
         if text.startswith("self.") and text.count(".") == 1:
             name = text.removeprefix("self.")
-            value = _attribute(name, evaluate(node.value, local))
+            value = as_attribute(name, evaluate(node.value, local))
             if isinstance(value, Layer | Tensor | Tree | Klass | Seq) or (isinstance(value, Opaque) and "(" in value.text):
                 found[name] = joined(found.get(name), value) if name in found else value
         elif isinstance(target, ast.Name):
             local.names[target.id] = evaluate(node.value, local)
 
 
-def _attribute(name: str, value: Value) -> Value:
+def as_attribute(name: str, value: Value) -> Value:
+    """What `self.name = value` holds: a layer goes by its attribute's name, a fresh tensor is a parameter."""
     if isinstance(value, Draw):
         return own_parameter(name, value) or Opaque("Parameter()")
     return replace(value, key=name) if isinstance(value, Layer) else value

@@ -44,11 +44,12 @@ def guess(text: str, node: ast.AST, frame: Frame) -> tuple[Layer, ...]:
     kinds = kinds_of_name(text, frame.outline) or _by_scope(frame)
     if kinds is None and _SPECIFIC.search(code):
         kinds = STACKS
+    words = sorted({one or other for one, other in _PREFIX.findall(code)})
+    kinds = kinds or next((found for word in words if (found := kinds_of_name(word.strip("."), frame.outline))), None)
     if kinds is None:
         return ()
     if frame.outline.plain_rnn_only:
         kinds = frozenset({"RNN"}) if kinds & STACKS else frozenset({"RNNCell"})
-    words = sorted({one or other for one, other in _PREFIX.findall(code)})
     prefixes = [""] + [f"{word.strip('.')}." for word in words if word.strip(".")]
     return tuple(Layer(kinds, text, sure=False, prefix=prefix) for prefix in prefixes[:3])
 

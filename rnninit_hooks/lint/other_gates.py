@@ -18,15 +18,19 @@ _COUNTS = (3, 4)
 
 
 def check(study: Study) -> Iterator[Finding]:
-    """Slices and chunks that do not divide the stack into its own gates."""
-    seen: set[tuple[int, int]] = set()
+    """Slices and chunks that do not divide the stack into its own gates; one finding for a layer in one function."""
+    seen: set[int] = set()
     for journal in study.journals:
+        told: set[str] = set()
         for event in journal.events:
-            wrong = _wrong(event) if isinstance(event, Write | Chunk) else None
-            place = (getattr(getattr(event, "node", None), "lineno", 0), 0)
-            if wrong is not None and place not in seen:
-                seen.add(place)
-                yield _finding(study, event, *wrong)  # type: ignore[arg-type]
+            if not isinstance(event, Write | Chunk):
+                continue
+            wrong, key = _wrong(event), event.target.parameter.owner.key
+            if wrong is not None and key not in told:
+                told.add(key)
+                if id(event.node) not in seen:
+                    yield _finding(study, event, *wrong)
+                seen.add(id(event.node))
 
 
 def _wrong(event: Write | Chunk) -> tuple[int, str] | None:

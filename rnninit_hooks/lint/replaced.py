@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rnninit_hooks.lint.values import Tensor
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rnninit_hooks.findings import Finding
+    from rnninit_hooks.lint.events import Write
     from rnninit_hooks.lint.reading import Study
 
 
@@ -16,10 +19,16 @@ def check(study: Study) -> Iterator[Finding]:
     seen: set[int] = set()
     for journal in study.journals:
         for write in journal.writes:
-            if write.how == "replace" and id(write.node) not in seen:
+            if _replaces(write) and id(write.node) not in seen:
                 seen.add(id(write.node))
                 yield study.source.finding(
                     "RNN313", write.node, f"`{write.target.parameter.name}` is replaced by a new Parameter",
                     expected="the same Parameter with other values: an optimizer or a tie that knows the old one never hears of it",
                     fix="write in place: `with torch.no_grad(): param.copy_(...)`",
                 )  # fmt: skip
+
+
+def _replaces(write: Write) -> bool:
+    """A class that derives from a torch layer declares its own parameters; a tie to another layer is wanted."""
+    owner = write.target.parameter.owner
+    return write.how == "replace" and owner.recurrent and owner.key != "self" and not isinstance(write.value, Tensor)

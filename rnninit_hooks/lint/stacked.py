@@ -21,15 +21,15 @@ def whole_writes(study: Study, ops: frozenset[str]) -> Iterator[Write]:
     seen: set[int] = set()
     for journal in study.journals:
         for write in journal.writes:
-            own = write.target.parameter
-            if write.op in ops and write.target.whole and not own.bias and own.dims == 2 and _fused(write, study):
-                if id(write.node) not in seen and own.part != "hr":
-                    seen.add(id(write.node))
-                    yield write
+            if write.op in ops and id(write.node) not in seen and _fused(write):
+                seen.add(id(write.node))
+                yield write
 
 
-def _fused(write: Write, study: Study) -> bool:
-    if not write.fused:
+def _fused(write: Write) -> bool:
+    own = write.target.parameter
+    matrix = write.target.whole and not write.target.copied and not own.bias and own.dims == 2 and own.part != "hr"
+    if not (matrix and write.fused):
         return False
     owner = write.target.parameter.owner
     if owner.recurrent:

@@ -6,13 +6,14 @@ import ast
 from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.arithmetic import calculate
+from rnninit_hooks.lint.building import as_attribute
 from rnninit_hooks.lint.conditions import judge
 from rnninit_hooks.lint.core import evaluate, executes, run
 from rnninit_hooks.lint.events import Rebind, Unpack
 from rnninit_hooks.lint.iteration import bind, members
 from rnninit_hooks.lint.moments import note_binding
 from rnninit_hooks.lint.outline import dotted
-from rnninit_hooks.lint.values import Draw, Function, Layer, Opaque, Tensor, Text, joined
+from rnninit_hooks.lint.values import Draw, Function, Layer, Opaque, Tensor, Text, Tree, joined
 from rnninit_hooks.lint.writing import note_assignment, note_replacement
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rnninit_hooks.lint.frames import Frame
     from rnninit_hooks.lint.values import Value
 
+_CELL_WORDS = ("lstm", "gru", "rnn", "bilstm", "bigru")
 _NO_GRAD = ("no_grad", "inference_mode")
 
 
@@ -93,6 +95,9 @@ def _stored_attribute(node: ast.stmt, target: ast.Attribute, value: Value, frame
         return True
     if isinstance(base, Layer) and dotted(target) not in frame.names:
         note_replacement(base, Text(target.attr), value, node, frame)
+    if isinstance(base, Tree) and isinstance(value, Draw | Layer):
+        bind(target, as_attribute(target.attr, value), frame)
+        return True
     return False
 
 
@@ -144,10 +149,17 @@ def _side(node: ast.If, verdict: Verdict, frame: Frame, *, side: bool) -> Frame:
     narrowed = frame.narrowed if kinds is None else (kinds if frame.narrowed is None else kinds & frame.narrowed)
     guarded = frame.guarded | ({"bias"} if _mentions_bias(node.test) else set())
     inner = frame.branch(id(node), side, narrowed=narrowed, guarded=frozenset(guarded))
-    inner.doubt = frame.doubt or _about_parameter(node.test, frame)
+    inner.doubt = frame.doubt or _about_parameter(node.test, frame) or (len(frame.calls) > 1 and _dispatches(node.test))
     if not side:
         _learn(inner, verdict.no)
     return inner
+
+
+def _dispatches(test: ast.expr) -> bool:
+    """`if kind == "orthogonal"` in a helper: which branch its caller means is not known."""
+    if not isinstance(test, ast.Compare):
+        return False
+    return any(isinstance(one, ast.Constant) and isinstance(one.value, str) and one.value.lower() not in _CELL_WORDS for one in test.comparators)
 
 
 def _mentions_bias(test: ast.expr) -> bool:
