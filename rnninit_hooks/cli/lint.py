@@ -27,7 +27,7 @@ def lint_command(options: Namespace, settings: Settings) -> int:
     paths = [Path(word) for word in options.paths]
     missing = next((path for path in paths if not path.exists()), None)
     if missing is not None:
-        raise CannotJudge(f"PATH {str(missing)!r}", "no such file or folder", expected="Python files or folders", fix="check it")
+        raise CannotJudge(f"PATH {str(missing)!r}", "no such file or folder", expected="a file or a folder", fix="check it")
     if options.suggest:
         return _suggest(paths)
     outcome = lint_paths(paths, codes)

@@ -121,8 +121,8 @@ def _read(file: Path, table: Mapping[str, Any]) -> Settings:
         fix = 'write layouts = ["acme.layouts.yaml"]'
         raise CannotJudge(where, f"layouts is {files!r}", expected="a list of files", fix=fix)
     found = tuple(str(file.parent / name) for name in files)
-    codes = {key: _words(where, key, table.get(key, [])) for key in ("select", "ignore")}
-    return Settings(_located(rules, file.parent), own, layouts=found, **codes)
+    select, ignore = (_words(where, key, table.get(key, [])) for key in ("select", "ignore"))
+    return Settings(_located(rules, file.parent), own, layouts=found, select=select, ignore=ignore)
 
 
 def _words(where: str, key: str, value: Any) -> tuple[str, ...]:

@@ -14,7 +14,17 @@ from rnninit_hooks.lint.outline import dotted
 from rnninit_hooks.lint.parameters import every_name, parameter
 from rnninit_hooks.lint.tensors import part, shape
 from rnninit_hooks.lint.values import (
-    CELLS, STACKS, UNKNOWN, Function, Layer, Num, Opaque, Seq, Tensor, Text, Tree,
+    CELLS,
+    STACKS,
+    UNKNOWN,
+    Function,
+    Layer,
+    Num,
+    Opaque,
+    Seq,
+    Tensor,
+    Text,
+    Tree,
 )  # fmt: skip
 
 if TYPE_CHECKING:

@@ -33,6 +33,9 @@ def check(study: Study) -> Iterator[Finding]:
 def _unguarded(journal: Journal) -> Iterator[Read]:
     written = {(write.target.parameter.owner.key, write.target.parameter.name) for write in journal.writes if not write.caught}
     for event in journal.events:
-        if isinstance(event, Read) and event.owner.built and event.owner.bias is not True and not event.guarded:
-            if (event.owner.key, event.name) in written:
-                yield event
+        if isinstance(event, Read) and _may_lack(event) and (event.owner.key, event.name) in written:
+            yield event
+
+
+def _may_lack(read: Read) -> bool:
+    return read.owner.built and read.owner.bias is not True and not read.guarded

@@ -10,7 +10,17 @@ from rnninit_hooks.lint.arithmetic import as_scaled, number, whole
 from rnninit_hooks.lint.core import evaluate
 from rnninit_hooks.lint.outline import dotted, statements
 from rnninit_hooks.lint.values import (
-    RECURRENT, STACKS, Draw, Klass, Layer, Opaque, Parameter, Seq, Tensor, Tree, joined,
+    RECURRENT,
+    STACKS,
+    Draw,
+    Klass,
+    Layer,
+    Opaque,
+    Parameter,
+    Seq,
+    Tensor,
+    Tree,
+    joined,
 )  # fmt: skip
 
 if TYPE_CHECKING:

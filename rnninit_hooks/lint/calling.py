@@ -6,18 +6,26 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rnninit_hooks.lint.arithmetic import whole
+from rnninit_hooks.lint.attributes import attribute
 from rnninit_hooks.lint.building import construct, tree
 from rnninit_hooks.lint.core import evaluate, evaluates
 from rnninit_hooks.lint.entering import enter, enter_each
 from rnninit_hooks.lint.events import Chunk
-from rnninit_hooks.lint.arithmetic import whole
 from rnninit_hooks.lint.iteration import members
 from rnninit_hooks.lint.moments import note_moment
 from rnninit_hooks.lint.outline import dotted
-from rnninit_hooks.lint.attributes import attribute
 from rnninit_hooks.lint.tensors import COPIES, equal_parts, part, shape, size, split, viewed
 from rnninit_hooks.lint.values import (
-    UNKNOWN, Draw, Function, Klass, Layer, Num, Opaque, Seq, Tensor, Text, Tree,
+    UNKNOWN,
+    Draw,
+    Function,
+    Klass,
+    Num,
+    Opaque,
+    Seq,
+    Tensor,
+    Text,
 )  # fmt: skip
 from rnninit_hooks.lint.writing import INITS, METHODS, note_init, note_method, note_replacement
 
@@ -28,6 +36,9 @@ if TYPE_CHECKING:
 _DRAWS = frozenset({"eye", "rand", "randn", "zeros", "ones", "empty", "full", "Tensor", "FloatTensor", "eye_like"})
 _SHAPED = frozenset({"chunk", "split", "unbind", "tensor_split"})
 _AS_IT_IS = frozenset({"detach", "contiguous", "requires_grad_", "squeeze", "list", "tuple", "next", "iter", "int", "float"})
+_ITERABLES = frozenset({
+    "parameters", "named_parameters", "modules", "named_modules", "range", "zip", "enumerate", "filter", "reversed",
+})  # fmt: skip
 _SIZES = frozenset({"size", "dim", "ndimension", "numel", "nelement"})
 
 
@@ -55,7 +66,7 @@ def _by_name(name: str, receiver: Value | None, node: ast.Call, frame: Frame) ->
         return first if isinstance(first, Draw) else (Opaque("Parameter()") if not isinstance(first, Tensor) else first)
     if name == "apply" and node.args:
         return enter_each(first, receiver, node, frame)
-    if name in ("parameters", "named_parameters", "named_modules", "modules", "range", "zip", "enumerate", "filter", "reversed"):
+    if name in _ITERABLES:
         found = members(node, node, frame)
         return found if not found.rest else UNKNOWN
     if name in ("list", "tuple", "sorted", "dict", "next", "iter") and node.args:

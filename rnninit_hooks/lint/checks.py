@@ -6,9 +6,26 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint import (
-    bias_reads, checkpoints, crashing_views, data_writes, doubled_bias, first_layer, forget_elsewhere, identity_stack,
-    lone_partner, lost_writes, name_tests, other_gates, replaced, reverse_missed, stacked_orthogonal, stacked_xavier,
-    unit_draws, unpacked_weights, vectors, whole_bias,
+    bias_reads,
+    checkpoints,
+    crashing_views,
+    data_writes,
+    doubled_bias,
+    first_layer,
+    forget_elsewhere,
+    identity_stack,
+    lone_partner,
+    lost_writes,
+    name_tests,
+    other_gates,
+    replaced,
+    reverse_missed,
+    stacked_orthogonal,
+    stacked_xavier,
+    unit_draws,
+    unpacked_weights,
+    vectors,
+    whole_bias,
 )  # fmt: skip
 from rnninit_hooks.lint.reading import Study
 

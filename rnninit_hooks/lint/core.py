@@ -42,7 +42,7 @@ def executes(*kinds: type[ast.AST]) -> Callable[[Callable[[Any, Frame], bool]], 
 
 def evaluate(node: ast.AST | None, frame: Frame) -> Value:
     """The value of an expression, as far as it is known; code deeper than people write is unknown."""
-    reader = _VALUES.get(type(node))
+    reader = None if node is None else _VALUES.get(type(node))
     frame.budget.spend()
     if node is None or reader is None or frame.budget.depth >= DEEPEST:
         return UNKNOWN

@@ -39,7 +39,8 @@ def _by_layer(writes: list[Write]) -> dict[Layer, list[Write]]:
 
 def _pairs(writes: list[Write]) -> Iterator[tuple[Write, Write]]:
     """Partners that both keep the same value to the end."""
-    kept = [write for index, write in enumerate(writes) if _value(write) is not None and not _undone(write, writes[index + 1 :])]
+    valued = [(index, write) for index, write in enumerate(writes) if _value(write) is not None]
+    kept = [write for index, write in valued if not _undone(write, writes[index + 1 :])]
     for index, first in enumerate(kept):
         for second in kept[index + 1 :]:
             if first.target.parameter.part != second.target.parameter.part and _match(first, second):

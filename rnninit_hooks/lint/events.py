@@ -24,7 +24,7 @@ class Write:
     value: Value | None
     path: Path
     how: str
-    """`init` for nn.init functions, `method`, `item` for `x[a:b] = v`, `data` for `x.data = v`, `replace` for a new Parameter."""
+    """`init` for nn.init, `method`, `item` for `x[a:b] = v`, `data` for `x.data = v`, `replace` for a new Parameter."""
     grad: bool
     """True when autograd watches at this place: no `no_grad` around, no `.data` on the way."""
     caught: bool

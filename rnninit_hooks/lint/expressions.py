@@ -12,7 +12,16 @@ from rnninit_hooks.lint.iteration import bind, members
 from rnninit_hooks.lint.outline import dotted
 from rnninit_hooks.lint.tensors import indexed, part, rows
 from rnninit_hooks.lint.values import (
-    UNKNOWN, Function, Klass, Layer, Num, Opaque, Seq, Tensor, Text, joined,
+    UNKNOWN,
+    Function,
+    Klass,
+    Layer,
+    Num,
+    Opaque,
+    Seq,
+    Tensor,
+    Text,
+    joined,
 )  # fmt: skip
 
 if TYPE_CHECKING:

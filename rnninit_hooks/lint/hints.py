@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"(?<![a-z])(?:bi|bi_)?(lstm|gru|rnn)(s?_?cells?)?")
 _SPECIFIC = re.compile(r"weight_(?:hh|ih)|bias_(?:hh|ih)|[\"']_?(?:hh|ih)_?(?:l\d)?[\"']|_all_weights|all_weights")
-_PREFIX = re.compile(r"[\"']([\w.]*?(?:lstm|gru|rnn)[\w.]*)[\"']\s*(?:not\s+)?in\b|startswith\(\s*[\"']([\w.]*?(?:lstm|gru|rnn)[\w.]*)[\"']")
+_WORDS = r"[\"']([\w.]*?(?:lstm|gru|rnn)[\w.]*)[\"']"
+_PREFIX = re.compile(rf"{_WORDS}\s*(?:not\s+)?in\b|startswith\(\s*{_WORDS}")
 
 
 def kinds_of_name(text: str, outline: Outline) -> frozenset[str] | None:

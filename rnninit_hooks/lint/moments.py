@@ -26,12 +26,17 @@ def note_moment(node: ast.Call, name: str, frame: Frame) -> None:
     receiver = dotted(node.func.value) if isinstance(node.func, ast.Attribute) else ""
     if name == "load_state_dict" and receiver and not _NO_MODEL.search(receiver):
         _add(node, "load", receiver, frame)
-    elif receiver and name == "apply" and len(node.args) == 1 and _is_init(node.args[0]):
-        _add(node, "init", receiver, frame)
-    elif receiver and receiver != "self" and _METHOD.match(name) and not node.args and not _asks(node):
+    elif receiver and _initialises(name, receiver, node):
         _add(node, "init", receiver, frame)
     elif _INIT.match(name) and len(node.args) == 1 and dotted(node.args[0]) and not _asks(node):
         _add(node, "init", dotted(node.args[0]), frame)
+
+
+def _initialises(name: str, receiver: str, node: ast.Call) -> bool:
+    """`model.apply(init)`, `model.init_weights()`; what a module does to itself is its own affair."""
+    if name == "apply":
+        return len(node.args) == 1 and _is_init(node.args[0])
+    return receiver != "self" and bool(_METHOD.match(name)) and not node.args and not _asks(node)
 
 
 def _is_init(node: ast.expr) -> bool:

@@ -64,7 +64,8 @@ def _defined(text: str, study: Study) -> bool:
     """Whether the file gives anything of its own that name, as custom cells do."""
     word = text.strip("._").lower()
     names = [name for one in study.outline.classes.values() for name in one.attributes]
-    declared = re.search(rf"self\.\w*{re.escape(word)}\w*\s*(?::[^=\n]+)?=|[\"']\w*{re.escape(word)}\w*[\"']\s*[:\]]", study.source.text.lower())
+    own = rf"\w*{re.escape(word)}\w*"
+    declared = re.search(rf"self\.{own}\s*(?::[^=\n]+)?=|[\"']{own}[\"']\s*[:\]]", study.source.text.lower())
     return any(word in name.lower() for name in names) or declared is not None
 
 

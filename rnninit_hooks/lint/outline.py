@@ -54,12 +54,16 @@ class Outline:
         full = self.imports.get(head)
         if full is not None:
             name = f"{full}.{rest}" if rest else full
-        elif rest and head not in _MODULES:
-            return None
-        elif not rest and (head in self.classes or not self.imports.get("*", "").startswith("torch")):
+        elif not self._assumed(head, rest):
             return None
         root, _, last = name.rpartition(".")
         return _kind(last) if not root or root.split(".")[0] in _MODULES else None
+
+    def _assumed(self, head: str, rest: str) -> bool:
+        """Names that no import explains: `nn.LSTM` counts, `LSTM` alone after `from torch.nn import *` only."""
+        if rest:
+            return head in _MODULES
+        return head not in self.classes and self.imports.get("*", "").startswith("torch")
 
 
 def _kind(last: str) -> frozenset[str] | None:

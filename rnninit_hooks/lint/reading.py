@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -81,10 +82,8 @@ def _entry(
         frame.calls = (id(node),)
         frame.names, frame.no_grad = given(node, frame), without_grad(node)
         _bind_self(node, owner, frame)
-    try:
-        run(source if node is None else node.body, frame)  # type: ignore[arg-type]
-    except Spent:
-        pass  # what was seen within the budget stands
+    with contextlib.suppress(Spent):  # what was seen within the budget stands
+        run(node.body if node is not None else source or [], frame)
     return journal
 
 

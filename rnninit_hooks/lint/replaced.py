@@ -23,7 +23,7 @@ def check(study: Study) -> Iterator[Finding]:
                 seen.add(id(write.node))
                 yield study.source.finding(
                     "RNN313", write.node, f"`{write.target.parameter.name}` is replaced by a new Parameter",
-                    expected="the same Parameter with other values: an optimizer or a tie that knows the old one never hears of it",
+                    expected="the same Parameter with other values, which optimizers and ties go on to know",
                     fix="write in place: `with torch.no_grad(): param.copy_(...)`",
                 )  # fmt: skip
 

@@ -23,7 +23,7 @@ def check(study: Study) -> Iterator[Finding]:
             yield study.source.finding(
                 "RNN307", write.node, f"{name} takes the rows of {gates_text(write)} for the fan-out of one",
                 expected="the fans of one gate; those of the stack make the spread 0.63 (LSTM) or 0.71 (GRU) of what is meant",
-                fix="loop over `weight.data.chunk(gates)`, or write a rule `init: {kind: xavier_uniform}`, which works per gate",
+                fix="loop over `weight.data.chunk(gates)`, or write a rule `init: {kind: xavier_uniform}`; it works per gate",
             )  # fmt: skip
 
 

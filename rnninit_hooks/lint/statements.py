@@ -159,7 +159,8 @@ def _dispatches(test: ast.expr) -> bool:
     """`if kind == "orthogonal"` in a helper: which branch its caller means is not known."""
     if not isinstance(test, ast.Compare):
         return False
-    return any(isinstance(one, ast.Constant) and isinstance(one.value, str) and one.value.lower() not in _CELL_WORDS for one in test.comparators)
+    texts = [one.value for one in test.comparators if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    return any(text.lower() not in _CELL_WORDS for text in texts)
 
 
 def _mentions_bias(test: ast.expr) -> bool:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.arithmetic import extent, whole
-from rnninit_hooks.lint.values import COLUMNS, ROWS, UNKNOWN, Extent, Num, Scaled, Seq, Tensor
+from rnninit_hooks.lint.values import COLUMNS, ROWS, UNKNOWN, Extent, Scaled, Seq, Tensor
 
 if TYPE_CHECKING:
     from rnninit_hooks.lint.values import Value
@@ -79,4 +79,4 @@ def viewed(tensor: Tensor, lengths: tuple[Value, ...]) -> Value:
 
 def indexed(tensor: Tensor, index: Value) -> Tensor:
     """`tensor[index]`: a row by number, a copy by a list."""
-    return part(tensor, copied="an index list" if isinstance(index, Seq) else None) if not isinstance(index, Num) else part(tensor)
+    return part(tensor, copied="an index list" if isinstance(index, Seq) else None)

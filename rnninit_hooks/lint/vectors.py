@@ -53,5 +53,6 @@ def _damages(write: Write) -> bool:
         return isinstance(write.value, Num) and abs(write.value.value) < 0.5
     if write.op not in ("normal", "uniform"):
         return False
-    levels = [found for key, value in write.options if key in ("mean", "a", "b", "#1", "#2") and (found := number(value)) is not None]
-    return not any(level >= 0.5 for level in levels) and bool(levels)
+    given = [number(value) for key, value in write.options if key in ("mean", "a", "b", "#1", "#2")]
+    levels = [level for level in given if level is not None]
+    return bool(levels) and max(levels) < 0.5

@@ -86,7 +86,7 @@ def note(
         Write(
             node, op, target, value, frame.path, how, grad=target.tracked and not frame.no_grad, caught=frame.caught,
             scope=frame.scope, options=options, narrowed=frame.narrowed, calls=frame.calls,
-        )  # fmt: skip
+        )
     )
 
 
