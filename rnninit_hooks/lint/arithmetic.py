@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from rnninit_hooks.lint.values import ROWS, UNKNOWN, Extent, Num, Opaque, Scaled, Value
+from rnninit_hooks.lint.values import ROWS, UNKNOWN, Extent, Num, Opaque, Scaled, Text, Value
 
 _LARGEST = 1e9
 
@@ -21,6 +21,14 @@ def whole(value: Value) -> int | None:
     """The whole number that a value is."""
     found = number(value)
     return int(found) if found is not None and found == int(found) else None
+
+
+def text_of(value: Value) -> str | None:
+    """A string, or a whole number as one."""
+    if isinstance(value, Text):
+        return value.value
+    digits = whole(value)
+    return None if digits is None else str(digits)
 
 
 def as_scaled(value: Value) -> Scaled | None:

@@ -6,7 +6,7 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rnninit_hooks.lint.arithmetic import whole
+from rnninit_hooks.lint.arithmetic import text_of, whole
 from rnninit_hooks.lint.attributes import attribute
 from rnninit_hooks.lint.building import construct, tree
 from rnninit_hooks.lint.core import evaluate, evaluates
@@ -47,9 +47,21 @@ def _call(node: ast.Call, frame: Frame) -> Value:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else dotted(node.func)
     note_moment(node, name, frame)
     receiver = evaluate(node.func.value, frame) if isinstance(node.func, ast.Attribute) else None
+    if isinstance(receiver, Text) and name in ("format", "lower", "upper", "strip"):
+        return _formatted(receiver, name, [evaluate(one, frame) for one in node.args])
     if isinstance(receiver, Tensor):
         return _method(receiver, name, node, frame)
     return _by_name(name, receiver, node, frame)
+
+
+def _formatted(text: Text, name: str, values: list[Value]) -> Value:
+    """`'bias_hh_l{}'.format(i)`, `name.lower()`; other fields than `{}` and `{0}` are unknown."""
+    if name != "format":
+        return Text(getattr(text.value, name)(), text.owner)
+    pattern = text.value
+    for index, value in enumerate(values):
+        pattern = pattern.replace("{}", text_of(value) or "{", 1).replace(f"{{{index}}}", text_of(value) or "{")
+    return UNKNOWN if "{" in pattern else Text(pattern[:200])
 
 
 def _by_name(name: str, receiver: Value | None, node: ast.Call, frame: Frame) -> Value:

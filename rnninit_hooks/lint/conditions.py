@@ -15,7 +15,7 @@ from rnninit_hooks.lint.events import NameTest
 from rnninit_hooks.lint.iteration import bind, members
 from rnninit_hooks.lint.outline import dotted
 from rnninit_hooks.lint.parameters import passes
-from rnninit_hooks.lint.values import Klass, Layer, Opaque, Seq, Text, joined
+from rnninit_hooks.lint.values import COLUMNS, RECURRENT, ROWS, Klass, Layer, Opaque, Scaled, Seq, Text, joined
 
 if TYPE_CHECKING:
     from rnninit_hooks.lint.frames import Frame
@@ -99,6 +99,8 @@ def _compare(node: ast.Compare, frame: Frame) -> Verdict:
         found = _same(left, right, node, frame)
         return _negated(found) if how in ("NotEq", "IsNot") else found
     one, other = number(left), number(right)
+    if isinstance(left, Scaled) and left.key in (ROWS, COLUMNS) and left.factor > 0 and other == 0:
+        return Verdict(how in ("Gt", "GtE"))  # a size is positive
     return Verdict(_ORDER[how](one, other)) if one is not None and other is not None and how in _ORDER else Verdict()
 
 
@@ -189,9 +191,9 @@ def instance(node: ast.expr, kinds: frozenset[str], frame: Frame) -> Verdict:
         truth = None if within and without else bool(within)
         yes: dict[str, Value] = {text: replace(value, kinds=within, sure=True)} if within else {}
         no: dict[str, Value] = {text: replace(value, kinds=without)} if without else {}
-        return Verdict(truth if value.built else (truth or None), yes, no, kinds)
+        return Verdict(truth if value.built else (truth or None), yes, no, kinds, RECURRENT - kinds)
     found: dict[str, Value] = {text: Layer(kinds, text)} if text else {}
-    return Verdict(None, found, {}, kinds)
+    return Verdict(None, found, {}, kinds, RECURRENT - kinds)
 
 
 def _call(node: ast.Call, frame: Frame) -> Verdict:

@@ -21,9 +21,10 @@ def check(study: Study) -> Iterator[Finding]:
     """Pairs of writes to partners, equal in value and rows, that no later write takes back."""
     seen: set[int] = set()
     for journal in study.journals:
-        for writes in _by_layer(journal.writes).values():
+        layers = _by_layer(journal.writes)
+        for at, writes in layers.items():
             for first, second in _pairs(writes):
-                if id(second.node) not in seen:
+                if id(second.node) not in seen and not _mended(first, layers.get((*at[:2], 0, False), writes)):
                     seen.update((id(first.node), id(second.node)))
                     yield _finding(study, second)
 
@@ -45,6 +46,13 @@ def _pairs(writes: list[Write]) -> Iterator[tuple[Write, Write]]:
         for second in kept[index + 1 :]:
             if first.target.parameter.part != second.target.parameter.part and _match(first, second):
                 yield first, second
+
+
+def _mended(write: Write, base: list[Write]) -> bool:
+    """Whether the same line doubles nothing in layer 0: a network of one layer may be all that there is."""
+    if write.target.parameter.owner.layers is not None:
+        return False
+    return any(other.node is write.node for other in base) and all(write.node not in (a.node, b.node) for a, b in _pairs(base))
 
 
 def _match(first: Write, second: Write) -> bool:

@@ -57,7 +57,7 @@ def given(node: AnyFunction, frame: Frame) -> dict[str, Value]:
     names: dict[str, Value] = {}
     for one in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
         kinds = frame.outline.kinds(one.annotation) if one.annotation is not None else None
-        names[one.arg] = Layer(kinds, one.arg) if kinds else Opaque(one.arg)
+        names[one.arg] = Layer(kinds, one.arg, sure=len(kinds) == 1) if kinds else Opaque(one.arg)
     return names
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from rnninit_hooks.lint.arithmetic import calculate, number, whole
+from rnninit_hooks.lint.arithmetic import calculate, number, text_of, whole
 from rnninit_hooks.lint.attributes import attribute
 from rnninit_hooks.lint.core import evaluate, evaluates, unknown
 from rnninit_hooks.lint.iteration import bind, members
@@ -65,14 +65,6 @@ def _joined(node: ast.JoinedStr, frame: Frame) -> Value:
     parts = [text_of(evaluate(one.value if isinstance(one, ast.FormattedValue) else one, frame)) for one in node.values]
     known = [one for one in parts if one is not None]
     return Text("".join(known)[:_LONGEST]) if len(known) == len(parts) else UNKNOWN
-
-
-def text_of(value: Value) -> str | None:
-    """A string, or a whole number as one."""
-    if isinstance(value, Text):
-        return value.value
-    digits = whole(value)
-    return None if digits is None else str(digits)
 
 
 @evaluates(ast.BinOp)

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from rnninit_hooks.lint.outline import Outline
 
 _WORD = re.compile(r"(?<![a-z])(?:bi|bi_)?(lstm|gru|rnn)(s?_?cells?)?")
-_SPECIFIC = re.compile(r"weight_(?:hh|ih)|bias_(?:hh|ih)|[\"']_?(?:hh|ih)_?(?:l\d)?[\"']|_all_weights|all_weights")
+_SPECIFIC = re.compile(
+    r"weight_(?:hh|ih)|bias_(?:hh|ih)|[\"']_?(?:hh|ih)_?(?:l\d)?[\"']|_all_weights|all_weights"
+    r"|//\s*4\s*[:,]\s*\w+\s*//\s*2\b"  # the second quarter of something: the forget gate of an LSTM
+)
 _WORDS = r"[\"']([\w.]*?(?:lstm|gru|rnn)[\w.]*)[\"']"
 _PREFIX = re.compile(rf"{_WORDS}\s*(?:not\s+)?in\b|startswith\(\s*{_WORDS}")
 
@@ -39,10 +42,12 @@ def _own_class(word: str, outline: Outline) -> bool:
 def guess(text: str, node: ast.AST, frame: Frame) -> tuple[Layer, ...]:
     """The layers that an unknown object may be, judged by its name and by the code that goes over its parameters.
 
-    Empty when nothing speaks for a recurrent one.
+    Empty when nothing speaks for a recurrent one. Where only the code speaks for it, the object may be a whole model,
+    and a plain layer comes with it.
     """
     code = segment(node, frame)
     kinds = kinds_of_name(text, frame.outline) or _by_scope(frame)
+    plain = (Layer(frozenset({"Linear"}), text, sure=False, prefix="fc.", bias=True),) if kinds is None else ()
     if kinds is None and _SPECIFIC.search(code):
         kinds = STACKS
     words = sorted({one or other for one, other in _PREFIX.findall(code)})
@@ -52,7 +57,7 @@ def guess(text: str, node: ast.AST, frame: Frame) -> tuple[Layer, ...]:
     if frame.outline.plain_rnn_only:
         kinds = frozenset({"RNN"}) if kinds & STACKS else frozenset({"RNNCell"})
     prefixes = [""] + [f"{word.strip('.')}." for word in words if word.strip(".")]
-    return tuple(Layer(kinds, text, sure=False, prefix=prefix) for prefix in prefixes[:3])
+    return (*(Layer(kinds, text, sure=False, prefix=prefix) for prefix in prefixes[:3]), *plain)
 
 
 def _by_scope(frame: Frame) -> frozenset[str] | None:

@@ -56,12 +56,20 @@ def _of_call(call: ast.Call, loop: ast.AST, frame: Frame) -> Seq | None:
         return _modules(evaluate(call.func.value, frame), name)
     if isinstance(call.func, ast.Attribute) and name in ("items", "values") and isinstance(call.func.value, ast.Call):
         return _of_call(call.func.value, loop, frame) if _is_dict(call.func.value) else None
+    if name == "dir" and len(call.args) == 1:
+        return _directory(evaluate(call.args[0], frame), loop, frame)
     if name == "range":
         return _range([whole(evaluate(one, frame)) for one in call.args])
     if name in _WRAPPERS and call.args:
         inner = members(call.args[0], loop, frame)
         return Seq(inner.items[::-1], inner.rest) if name == "reversed" else inner
     return _combined(name, call, loop, frame)
+
+
+def _directory(module: Value, loop: ast.AST, frame: Frame) -> Seq:
+    """`dir(lstm)` holds the names of its parameters among others."""
+    layers = (module,) if isinstance(module, Layer) else guess(getattr(module, "text", "") or "?", loop, frame)
+    return Seq(tuple(text for layer in layers for text, _ in named(layer)) or (UNKNOWN,), rest=not layers)
 
 
 def _is_dict(call: ast.Call) -> bool:

@@ -10,7 +10,7 @@ from rnninit_hooks.lint.values import GATES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rnninit_hooks.lint.events import Write
+    from rnninit_hooks.lint.events import Journal, Write
     from rnninit_hooks.lint.reading import Study
 
 _RECURRENT = re.compile(r"lstm|gru|rnn|cell|recurrent", re.IGNORECASE)
@@ -20,10 +20,19 @@ def whole_writes(study: Study, ops: frozenset[str]) -> Iterator[Write]:
     """Writes of a whole fused weight by one of some schemes, each place once."""
     seen: set[int] = set()
     for journal in study.journals:
+        mixed = _mixed(journal)
         for write in journal.writes:
-            if write.op in ops and id(write.node) not in seen and _fused(write):
+            if write.op in ops and id(write.node) not in seen | mixed and _fused(write):
                 seen.add(id(write.node))
                 yield write
+
+
+def _mixed(journal: Journal) -> set[int]:
+    """Places that plain layers of an unknown model reach as well: the scheme may be meant for those alone."""
+    return {
+        id(write.node) for write in journal.writes
+        if not write.target.parameter.owner.sure and not write.target.parameter.owner.recurrent
+    }  # fmt: skip
 
 
 def _fused(write: Write) -> bool:

@@ -168,7 +168,9 @@ def _mentions_bias(test: ast.expr) -> bool:
 
 
 def _about_parameter(test: ast.expr, frame: Frame) -> bool:
-    """Whether an undecided condition asks something of a parameter's name or shape."""
+    """Whether what is undecided in a condition asks something of a parameter's name or shape."""
+    if isinstance(test, ast.BoolOp):
+        return any(judge(one, frame).truth is None and _about_parameter(one, frame) for one in test.values)
     for one in ast.walk(test):
         value = frame.names.get(one.id) if isinstance(one, ast.Name) else None
         if isinstance(value, Text) and value.owner is not None:
