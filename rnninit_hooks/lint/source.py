@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LARGEST = 4_000_000
 _TORCH = re.compile(rb"\btorch\b")
-_SUBJECT = re.compile(rb"weight|bias|parameters|LSTM|GRU|RNN|load_state_dict")
+_SUBJECT = re.compile(rb"LSTM|GRU|RNN|lstm|gru|rnn|_[ih]h|all_weights|load_state_dict|parameters\(|// ?4")
 
 
 @dataclass(frozen=True)
