@@ -93,6 +93,19 @@ def test_the_stack_of_a_deep_caller_is_no_traceback():
     assert codes <= {"RNN320", "RNN302"} and codes
 
 
+def test_an_expression_deeper_than_people_write_hides_nothing_after_it():
+    deep = "x = " + "+".join(["1"] * 700) + "\n"
+    assert [finding.code for finding in lint_text(_HEAD + deep + "nn.init.orthogonal_(lstm.weight_hh_l0)\n")] == ["RNN302"]
+
+
+def test_a_tree_too_deep_to_follow_is_said_to_be_so(monkeypatch):
+    def falls(source: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("rnninit_hooks.lint.runner.study", falls)
+    assert [finding.code for finding in lint_text(_HEAD)] == ["RNN320"]
+
+
 def _mutants(source: str, seed: int) -> str:
     """The source with nodes of its tree swapped, dropped or doubled: nearly always valid, never meant."""
     chance = random.Random(seed)
