@@ -147,6 +147,7 @@ CODES: dict[str, Code] = _table(
     ("RNN316", "bias-may-be-missing", "info", "a bias is written that the layer may not have"),
     ("RNN317", "one-bias-left-noisy", "info", "one bias of a gate is set, its partner keeps the default"),
     ("RNN318", "forget-bias-elsewhere", "info", "what is called the forget gate has the rows of another"),
+    ("RNN319", "followed-in-part", "info", "a function takes more steps than the lint follows"),
     ("RNN320", "source-not-judged", "error", "a source file cannot be read, parsed or followed"),
     ("RNN321", "ignore-without-reason", "warning", "an ignore comment does not say why"),
     ("RNN322", "unused-ignore", "warning", "an ignore comment silences nothing"),

@@ -22,6 +22,7 @@ from rnninit_hooks.lint import (
     reverse_missed,
     stacked_orthogonal,
     stacked_xavier,
+    unfollowed,
     unit_draws,
     unpacked_weights,
     vectors,
@@ -52,6 +53,7 @@ CHECKS: dict[str, Check] = {
     "RNN316": bias_reads.check,
     "RNN317": lone_partner.check,
     "RNN318": forget_elsewhere.check,
+    "RNN319": unfollowed.check,
     "RNN401": data_writes.check,
     "RNN402": whole_bias.check,
 }

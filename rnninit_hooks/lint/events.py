@@ -121,6 +121,8 @@ class Journal:
     statement: ast.expr | None = None
     """The expression statement being followed, whose value nobody takes."""
     bare: set[int] = field(default_factory=set)
+    cut_off: ast.AST | None = None
+    """Where an entry begins that was too long to be followed to its end."""
 
     def add(self, event: Event) -> None:
         """Note one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -82,8 +81,11 @@ def _entry(
         frame.calls = (id(node),)
         frame.names, frame.no_grad = given(node, frame), without_grad(node)
         _bind_self(node, owner, frame)
-    with contextlib.suppress(Spent):  # what was seen within the budget stands
-        run(node.body if node is not None else source or [], frame)
+    body = node.body if node is not None else source or []
+    try:
+        run(body, frame)
+    except Spent:  # what was seen within the budget stands
+        journal.cut_off = node or body[0]
     return journal
 
 
