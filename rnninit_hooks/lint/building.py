@@ -49,8 +49,8 @@ def construct(klass: Klass, call: ast.Call, frame: Frame) -> Layer:
         klass.kinds, key, built=True,
         layers=1 if cell else _whole_or(given, "num_layers", 1, spread),
         bidirectional=False if cell else _flag(given, "bidirectional", False, spread),
-        bias=_flag(given, "bias", True, spread),
-        proj=_flag(given, "proj_size", False, spread),
+        bias=_flag(given, "bias", True, False),  # `**options` alone is no hint of layers without biases
+        proj=_flag(given, "proj_size", False, False),
     )  # fmt: skip
     frame.outline.built.add(built)
     return built
