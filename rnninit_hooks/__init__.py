@@ -54,6 +54,9 @@ if TYPE_CHECKING:
         attach as attach,
     )
     from rnninit_hooks.hooks import (
+        calibrate as calibrate,
+    )
+    from rnninit_hooks.hooks import (
         enforced as enforced,
     )
     from rnninit_hooks.hooks import (
@@ -75,6 +78,11 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.base import Breach as Breach
     from rnninit_hooks.recipes.base import Draw as Draw
     from rnninit_hooks.recipes.base import Recipe as Recipe
+    from rnninit_hooks.recipes.convolutional import DeltaOrthogonal as DeltaOrthogonal
+    from rnninit_hooks.recipes.data import CriticalGain as CriticalGain
+    from rnninit_hooks.recipes.data import LagGradient as LagGradient
+    from rnninit_hooks.recipes.data import Lsuv as Lsuv
+    from rnninit_hooks.recipes.decays import RwkvDecay as RwkvDecay
     from rnninit_hooks.recipes.fills import (
         Constant as Constant,
     )
@@ -90,6 +98,13 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.fills import (
         Zeros as Zeros,
     )
+    from rnninit_hooks.recipes.heads import Prior as Prior
+    from rnninit_hooks.recipes.heads import SmallInit as SmallInit
+    from rnninit_hooks.recipes.heads import WangInit as WangInit
+    from rnninit_hooks.recipes.hippo import Hippo as Hippo
+    from rnninit_hooks.recipes.horizons import Chrono as Chrono
+    from rnninit_hooks.recipes.horizons import LogSpaced as LogSpaced
+    from rnninit_hooks.recipes.horizons import UniformGate as UniformGate
     from rnninit_hooks.recipes.iid import (
         HiddenUniform as HiddenUniform,
     )
@@ -102,10 +117,22 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.iid import (
         Uniform as Uniform,
     )
+    from rnninit_hooks.recipes.joint_orthogonal import RecurrentBN as RecurrentBN
     from rnninit_hooks.recipes.memory import Retention as Retention
     from rnninit_hooks.recipes.memory import Timescale as Timescale
     from rnninit_hooks.recipes.orthogonal import Orthogonal as Orthogonal
+    from rnninit_hooks.recipes.pretrained import Pretrained as Pretrained
+    from rnninit_hooks.recipes.reflections import Hadamard as Hadamard
+    from rnninit_hooks.recipes.reflections import Householder as Householder
+    from rnninit_hooks.recipes.reflections import SpecialOrthogonal as SpecialOrthogonal
     from rnninit_hooks.recipes.registry import recipe as recipe
+    from rnninit_hooks.recipes.retained import BiasForLag as BiasForLag
+    from rnninit_hooks.recipes.retained import PowerLaw as PowerLaw
+    from rnninit_hooks.recipes.rings import LruRing as LruRing
+    from rnninit_hooks.recipes.rings import RgLru as RgLru
+    from rnninit_hooks.recipes.rotations import Cayley as Cayley
+    from rnninit_hooks.recipes.rotations import ExpRNN as ExpRNN
+    from rnninit_hooks.recipes.rotations import Rotations as Rotations
     from rnninit_hooks.recipes.scaled import (
         KaimingNormal as KaimingNormal,
     )
@@ -124,6 +151,20 @@ if TYPE_CHECKING:
     from rnninit_hooks.recipes.scaled import (
         XavierUniform as XavierUniform,
     )
+    from rnninit_hooks.recipes.sparse import Sparse as Sparse
+    from rnninit_hooks.recipes.spectral import SingularValues as SingularValues
+    from rnninit_hooks.recipes.spectral import SpectralRadius as SpectralRadius
+    from rnninit_hooks.recipes.state_spaces import LogUniform as LogUniform
+    from rnninit_hooks.recipes.state_spaces import Mamba2ALog as Mamba2ALog
+    from rnninit_hooks.recipes.state_spaces import MambaDtBias as MambaDtBias
+    from rnninit_hooks.recipes.state_spaces import S4dLin as S4dLin
+    from rnninit_hooks.recipes.state_spaces import S4dReal as S4dReal
+    from rnninit_hooks.recipes.structured import Antisymmetric as Antisymmetric
+    from rnninit_hooks.recipes.structured import Chain as Chain
+    from rnninit_hooks.recipes.structured import NpRNN as NpRNN
+    from rnninit_hooks.recipes.truncated import ScaledTruncNormal as ScaledTruncNormal
+    from rnninit_hooks.recipes.vectors import IndRNN as IndRNN
+    from rnninit_hooks.recipes.vectors import Linspace as Linspace
     from rnninit_hooks.record import Record as Record
     from rnninit_hooks.rows import FactTable as FactTable
     from rnninit_hooks.rows import MemoryFacts as MemoryFacts
@@ -157,7 +198,25 @@ _HOMES = {
         "KaimingNormal", "KaimingUniform", "LecunNormal", "LecunUniform", "XavierNormal", "XavierUniform",
     ),
     "rnninit_hooks.recipes.memory": ("Retention", "Timescale"),
+    "rnninit_hooks.recipes.horizons": ("Chrono", "LogSpaced", "UniformGate"),
+    "rnninit_hooks.recipes.retained": ("BiasForLag", "PowerLaw"),
+    "rnninit_hooks.recipes.rings": ("LruRing", "RgLru"),
+    "rnninit_hooks.recipes.state_spaces": ("LogUniform", "Mamba2ALog", "MambaDtBias", "S4dLin", "S4dReal"),
+    "rnninit_hooks.recipes.hippo": ("Hippo",),
+    "rnninit_hooks.recipes.decays": ("RwkvDecay",),
+    "rnninit_hooks.recipes.heads": ("Prior", "SmallInit", "WangInit"),
+    "rnninit_hooks.recipes.pretrained": ("Pretrained",),
+    "rnninit_hooks.recipes.truncated": ("ScaledTruncNormal",),
     "rnninit_hooks.recipes.orthogonal": ("Orthogonal",),
+    "rnninit_hooks.recipes.data": ("CriticalGain", "LagGradient", "Lsuv"),
+    "rnninit_hooks.recipes.convolutional": ("DeltaOrthogonal",),
+    "rnninit_hooks.recipes.joint_orthogonal": ("RecurrentBN",),
+    "rnninit_hooks.recipes.reflections": ("Hadamard", "Householder", "SpecialOrthogonal"),
+    "rnninit_hooks.recipes.rotations": ("Cayley", "ExpRNN", "Rotations"),
+    "rnninit_hooks.recipes.sparse": ("Sparse",),
+    "rnninit_hooks.recipes.spectral": ("SingularValues", "SpectralRadius"),
+    "rnninit_hooks.recipes.structured": ("Antisymmetric", "Chain", "NpRNN"),
+    "rnninit_hooks.recipes.vectors": ("IndRNN", "Linspace"),
     "rnninit_hooks.layout_files": ("load_layouts",),
     "rnninit_hooks.layouts.model": ("Layout", "Part"),
     "rnninit_hooks.layouts.registry": ("register_layout",),
@@ -170,7 +229,7 @@ _HOMES = {
     "rnninit_hooks.inspection": ("inspect",),
     "rnninit_hooks.comparing": ("compare",),
     "rnninit_hooks.record": ("Record",),
-    "rnninit_hooks.hooks": ("Handle", "attach", "enforced", "initialized", "materialize"),
+    "rnninit_hooks.hooks": ("Handle", "attach", "calibrate", "enforced", "initialized", "materialize"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604  (every one is text)

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 from rnninit_hooks.doors import Door
 from rnninit_hooks.layouts.model import Layout
 from rnninit_hooks.layouts.registry import layout_of
-from rnninit_hooks.writers import door_of, hidden_names
+from rnninit_hooks.writers import PLAIN, door_of, hidden_names
 
 _ALWAYS_WRAPPED = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 _WRAPPERS = frozenset({
@@ -120,15 +120,25 @@ def logical_names(module: nn.Module) -> list[str]:
     """Local names of a module's own parameters, as `forward` reads them."""
     hidden = hidden_names(module)
     names = [name for name, value in module._parameters.items() if value is not None and name not in hidden]
+    if not hidden:
+        return names
     return list(dict.fromkeys([*names, *hidden.values()]))
 
 
 def _member(holder: nn.Module, owner: nn.Module, path: str, local: str, leaf: str) -> Member:
     door = door_of(owner, leaf)
+    name = join(path, local)
+    if door is PLAIN:
+        only = owner._parameters[leaf]
+        assert only is not None  # logical_names lists no empty parameter
+        shape = None if is_lazy(only) else tuple(only.shape)
+        return Member(
+            name, local, path, holder, owner, leaf, door, shape, only.dtype, only.device, only.requires_grad, (id(only),)
+        )
     stored = door.stored(owner, leaf)
     first = stored[0]
     return Member(
-        name=join(path, local), local=local, path=path, holder=holder, owner=owner, leaf=leaf, door=door,
+        name=name, local=local, path=path, holder=holder, owner=owner, leaf=leaf, door=door,
         shape=_shape(door, owner, leaf), dtype=first.dtype, device=first.device,
         trainable=any(p.requires_grad for p in stored), key=tuple(id(p) for p in stored),
     )  # fmt: skip

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from rnninit_hooks.anatomy import Member
 from rnninit_hooks.announcing import announce
-from rnninit_hooks.composition import Composed, Progress, compose, not_finite, written_facts
+from rnninit_hooks.composition import Composed, Progress, compose_groups, not_finite
 from rnninit_hooks.doors import put
 from rnninit_hooks.errors import PolicyError, WriteError
+from rnninit_hooks.facts import Clerk
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.marks import marked
+from rnninit_hooks.measuring import batch_needed
 from rnninit_hooks.planning import Plan, plan
+from rnninit_hooks.recipes.room import empty
 from rnninit_hooks.rows import Report, Row
 
 if TYPE_CHECKING:
@@ -27,11 +32,11 @@ if TYPE_CHECKING:
 def apply(model: nn.Module, policy: Policy | str | Path, *, progress: Progress | None = None) -> Report:
     """Initialise a model in place, now, by a policy.
 
-    Raises `PolicyError` before the first write when the plan has errors, and `WriteError` when a write did not take;
-    in both cases the model is as it was. Warnings are issued as `RnnInitWarning` and stand in the report. Identity,
-    dtype, device and `requires_grad` of every parameter stay; the global random stream is not touched. Parameters that
-    transformers marked as loaded, or mamba as not to be touched, are kept, with a warning. `progress` is called with
-    (units done, units in all, address).
+    Raises `PolicyError` before the first write when the plan has errors or a rule measures a batch (see `calibrate`), and
+    `WriteError` when a write did not take; in both cases the model is as it was. Warnings are issued as
+    `RnnInitWarning` and stand in the report. Identity, dtype, device and `requires_grad` of every parameter stay; the
+    global random stream is not touched. Parameters that transformers marked as loaded, or mamba as not to be touched,
+    are kept, with a warning. `progress` is called with (units done, units in all, address).
 
     >>> import torch, rnninit_hooks as ri
     >>> lstm = torch.nn.LSTM(3, 4, num_layers=2)
@@ -51,12 +56,11 @@ def apply_plan(
 ) -> Report:
     """Write a plan; parameters that `open_to` refuses are kept and reported as loaded."""
     refuse(decided)
-    composed = composed_values(decided, progress, open_to)
-    write_all(composed)
+    groups = compose_groups(decided.units, decided.policy.seed, progress=progress, open_to=open_to)
+    facts = _write_groups(decided, groups)
     kept = tuple(_kept(decided))
     announce((*decided.findings, *kept), stacklevel=4)
-    report = report_of(decided, composed)
-    return replace(report, findings=(*report.findings, *kept))
+    return report_of(decided, facts, (*decided.findings, *kept))
 
 
 def _kept(decided: Plan) -> Iterable[Finding]:
@@ -72,8 +76,8 @@ def _kept(decided: Plan) -> Iterable[Finding]:
 
 
 def refuse(decided: Plan) -> None:
-    """Raise `PolicyError` when a plan has errors, or when a parameter that it decides holds no memory."""
-    errors = (*decided.errors, *_without_memory(decided))
+    """Raise `PolicyError` when a plan has errors, asks for a batch, or decides a parameter that holds no memory."""
+    errors = (*decided.errors, *batch_needed(decided.units), *_without_memory(decided))
     if errors:
         raise PolicyError(errors)
 
@@ -88,29 +92,62 @@ def _without_memory(decided: Plan) -> Iterable[Finding]:
             )  # fmt: skip
 
 
-def composed_values(decided: Plan, progress: Progress | None, open_to: Callable[[Member], bool]) -> list[Composed]:
-    """Every new value, drawn and checked, before anything is written."""
-    composed = list(compose(decided.units, decided.policy.seed, progress=progress, open_to=open_to))
-    if problems := [finding for one in composed if (finding := not_finite(one))]:
-        raise PolicyError(problems)
-    return composed
+def _write_groups(decided: Plan, groups: Iterable[tuple[Composed, ...]]) -> dict[str, dict[str, Any]]:
+    """Write group by group, so that one parameter's values are held at a time; on any failure put back all."""
+    addresses = _addresses(decided)
+    with all_or_nothing() as write, Clerk() as clerk:
+        for group in groups:
+            if problems := [finding for one in group if (finding := not_finite(one))]:
+                raise PolicyError(problems)
+            for one in group:
+                write(one)
+            values = {one.member.key: one.value for one in group}
+            for address in dict.fromkeys(address for key in values for address in addresses[key]):
+                clerk.note(address, decided.slot(address), values)
+        return clerk.facts()
 
 
-def write_all(composed: Iterable[Composed]) -> None:
-    """Write every value and read it back; on any failure put back what was there and raise."""
+def _addresses(decided: Plan) -> dict[tuple[int, ...], list[str]]:
+    """The rows that speak of each parameter."""
+    found: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for row in decided.rows:
+        if row.status == "write":
+            for piece in decided.slot(row.address).pieces:
+                found[piece.member.key].append(row.address)
+    return found
+
+
+@contextmanager
+def all_or_nothing() -> Iterator[Callable[[Composed], None]]:
+    """Give a function that writes one value and reads it back; on any failure put back what was there, and raise."""
     written: list[tuple[Member, list[Tensor]]] = []
+
+    def write(one: Composed) -> None:
+        written.append((one.member, _originals(one.member)))
+        _write(one)
+
     try:
-        for one in composed:
-            written.append((one.member, _originals(one.member)))
-            _write(one)
+        yield write
     except BaseException:
         for member, originals in reversed(written):
             _restore(member, originals)
         raise
 
 
+def write_all(composed: Iterable[Composed]) -> None:
+    """Write every value and read it back; on any failure put back what was there and raise."""
+    with all_or_nothing() as write:
+        for one in composed:
+            write(one)
+
+
 def _originals(member: Member) -> list[Tensor]:
-    return [tensor.detach().clone() for tensor in member.door.everything(member.owner, member.leaf)]
+    return [_kept_copy(tensor.detach()) for tensor in member.door.everything(member.owner, member.leaf)]
+
+
+def _kept_copy(tensor: Tensor) -> Tensor:
+    plain = type(tensor) is Tensor and tensor.device.type == "cpu" and tensor.is_contiguous() and not tensor.is_quantized
+    return empty(tuple(tensor.shape), tensor.dtype).copy_(tensor) if plain else tensor.clone()
 
 
 def _restore(member: Member, originals: list[Tensor]) -> None:
@@ -138,15 +175,14 @@ def _untaken(one: Composed, reason: str) -> Finding:
     )  # fmt: skip
 
 
-def report_of(decided: Plan, composed: Iterable[Composed]) -> Report:
+def report_of(decided: Plan, facts: Mapping[str, dict[str, Any]], findings: tuple[Finding, ...]) -> Report:
     """What was written, row by row, with a digest of every slot's bits."""
-    values = {one.member.key: one.value for one in composed}
-    rows = tuple(_written(row, decided, values) for row in decided.rows)
-    return Report("apply", rows, decided.findings, decided.seed, decided.sampler, decided.allowed)
+    rows = tuple(_written(row, facts) for row in decided.rows)
+    return Report("apply", rows, findings, decided.seed, decided.sampler, decided.allowed)
 
 
-def _written(row: Row, decided: Plan, values: dict[tuple[int, ...], Tensor]) -> Row:
+def _written(row: Row, facts: Mapping[str, dict[str, Any]]) -> Row:
     if row.status != "write":
         return row
-    facts = written_facts(decided.slot(row.address), values)
-    return replace(row, status="written", **facts) if facts else replace(row, status="loaded")
+    found = facts.get(row.address)
+    return replace(row, status="written", **found) if found else replace(row, status="loaded")

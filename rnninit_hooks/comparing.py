@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from rnninit_hooks.composition import digest, fresh_copy, statistics
+from rnninit_hooks.composition import fresh_copy
 from rnninit_hooks.decisions import Decision
 from rnninit_hooks.dissection import dissect
+from rnninit_hooks.facts import digest, statistics
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.planning import row_of
 from rnninit_hooks.record import Entry, Record

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from rnninit_hooks.anatomy import Member
+from rnninit_hooks.facts import finite
 from rnninit_hooks.findings import Finding
-from rnninit_hooks.recipes.draws import Keyed
-from rnninit_hooks.slots import Piece, Slot
+from rnninit_hooks.recipes import room
+from rnninit_hooks.recipes.draws import FLOAT32, Keyed
+from rnninit_hooks.recipes.tiles import TILE
+from rnninit_hooks.slots import Piece, Slot, epsilon
 from rnninit_hooks.units import Unit
 
 Progress = Callable[[int, int, str], None]
+Born = Callable[[Member], torch.dtype]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,23 +33,46 @@ class Composed:
     units: tuple[Unit, ...]
 
 
-def draw(unit: Unit, seed: int) -> Tensor:
-    """The value of one unit, float64 on the CPU; depends on (seed, address) alone, never on a global stream."""
-    value = unit.recipe.fill(unit.block, Keyed(seed, unit.block.address))
-    if tuple(value.shape) != unit.block.shape:
-        found, address = tuple(value.shape), unit.block.address
-        raise ValueError(f"recipe {unit.recipe} filled {address} with shape {found}; expected {unit.block.shape}")
-    return value.detach().to(device="cpu", dtype=torch.float64)
+def dtype_now(member: Member) -> torch.dtype:
+    """The dtype that a parameter has now."""
+    return member.dtype
+
+
+def draw(unit: Unit, seed: int, *, born: Born = dtype_now) -> Tensor:
+    """The value of one unit, on the CPU; depends on (seed, address) alone, never on a global stream."""
+    return _drawn_together([unit], seed, born)[0]
+
+
+def _drawn(units: Iterable[Unit], seed: int, born: Born) -> Iterator[tuple[Unit, Tensor]]:
+    """Every unit with its value; small blocks that stand beside each other under one recipe are drawn together."""
+    for _, run in groupby(units, key=_alike):
+        together = list(run)
+        yield from zip(together, _drawn_together(together, seed, born), strict=True)
+
+
+def _alike(unit: Unit) -> object:
+    block = unit.block
+    return (unit.recipe, block.shape, unit.slots[0].member.key) if prod(block.shape) <= TILE else id(unit)
+
+
+def _drawn_together(units: list[Unit], seed: int, born: Born) -> list[Tensor]:
+    narrow = epsilon(born(units[0].slots[0].member)) >= FLOAT32
+    draws = [Keyed(seed, unit.block.address, narrow=narrow) for unit in units]
+    values = units[0].recipe.fill_many([unit.block for unit in units], draws)
+    for unit, value in zip(units, values, strict=True):
+        if tuple(value.shape) != unit.block.shape:
+            found, address = tuple(value.shape), unit.block.address
+            raise ValueError(f"recipe {unit.recipe} filled {address} with shape {found}; expected {unit.block.shape}")
+    return [_working(value.detach()) for value in values]
+
+
+def _working(value: Tensor) -> Tensor:
+    return value.to(device="cpu", dtype=value.dtype if value.dtype == torch.float32 else torch.float64)
 
 
 def cast(value: Tensor, dtype: torch.dtype) -> Tensor:
     """Round once to float32 and then on, so that a model built in bfloat16 equals one cast to it."""
     return value.to(dtype) if dtype in (torch.float64, torch.float32) else value.to(torch.float32).to(dtype)
-
-
-def dtype_now(member: Member) -> torch.dtype:
-    """The dtype that a parameter has now."""
-    return member.dtype
 
 
 def compose(
@@ -55,9 +81,22 @@ def compose(
     *,
     progress: Progress | None = None,
     open_to: Callable[[Member], bool] = lambda _: True,
-    born: Callable[[Member], torch.dtype] = dtype_now,
+    born: Born = dtype_now,
 ) -> Iterator[Composed]:
-    """Draw every unit and lay the pieces into whole parameters, one parameter at a time, where `open_to` allows it.
+    """Every parameter of `compose_groups`, one by one."""
+    for group in compose_groups(units, seed, progress=progress, open_to=open_to, born=born):
+        yield from group
+
+
+def compose_groups(
+    units: Iterable[Unit],
+    seed: int,
+    *,
+    progress: Progress | None = None,
+    open_to: Callable[[Member], bool] = lambda _: True,
+    born: Born = dtype_now,
+) -> Iterator[tuple[Composed, ...]]:
+    """Draw every unit and lay the pieces into whole parameters where `open_to` allows it; partners of a sum together.
 
     `born` gives the dtype to round to first, where a model was cast after it was decided.
     """
@@ -66,7 +105,7 @@ def compose(
     done = 0
     with torch.no_grad(), torch.autocast("cpu", enabled=False):
         for group in groups:
-            yield from _compose_group(group, seed, open_to, born)
+            yield tuple(_compose_group(group, seed, open_to, born))
             done += len(group)
             if progress:
                 progress(done, total, group[-1].block.address)
@@ -86,22 +125,20 @@ def _by_parameter(units: tuple[Unit, ...]) -> list[list[Unit]]:
     return list({id(group): group for group in home.values()}.values())
 
 
-def _compose_group(
-    group: list[Unit], seed: int, open_to: Callable[[Member], bool], born: Callable[[Member], torch.dtype]
-) -> Iterator[Composed]:
+def _compose_group(group: list[Unit], seed: int, open_to: Callable[[Member], bool], born: Born) -> Iterator[Composed]:
     values: dict[tuple[int, ...], Tensor] = {}
     members: dict[tuple[int, ...], Member] = {}
     users: dict[tuple[int, ...], list[Unit]] = defaultdict(list)
     covered = _covered(group)
-    for unit in group:
-        for piece, part in unit.contributions(draw(unit, seed)):
+    for unit, drawn in _drawn(group, seed, born):
+        for piece, part in unit.contributions(drawn):
             if not open_to(piece.member):
                 continue
             key = piece.member.key
             members.setdefault(key, piece.member)
             if key not in values:
                 values[key] = empty(piece.member) if key in covered else fresh_copy(piece.member)
-            _lay(values[key], piece, unit.slots[0], cast(part, born(piece.member)))
+            lay(values[key], piece, unit.slots[0], cast(part, born(piece.member)))
             users[key].append(unit)
     for key, value in values.items():
         yield Composed(members[key], value, tuple(users[key]))
@@ -121,7 +158,7 @@ def _covered(group: list[Unit]) -> set[tuple[int, ...]]:
 
 def empty(member: Member) -> Tensor:
     """Memory for a whole parameter on the CPU, holding nothing yet."""
-    return torch.empty(member.shape or (), dtype=member.dtype, device="cpu")
+    return room.empty(member.shape or (), member.dtype)
 
 
 def fresh_copy(member: Member) -> Tensor:
@@ -129,7 +166,8 @@ def fresh_copy(member: Member) -> Tensor:
     return member.read().detach().to(device="cpu", copy=True).contiguous()
 
 
-def _lay(whole: Tensor, piece: Piece, slot: Slot, part: Tensor) -> None:
+def lay(whole: Tensor, piece: Piece, slot: Slot, part: Tensor) -> None:
+    """Put one piece into a whole parameter, in place; a padding row stays."""
     view = piece.view(whole)
     keep = view[slot.padding].clone() if slot.padding is not None else None
     view.copy_(cast(part, whole.dtype))
@@ -139,34 +177,10 @@ def _lay(whole: Tensor, piece: Piece, slot: Slot, part: Tensor) -> None:
 
 def not_finite(composed: Composed) -> Finding | None:
     """A finding when a drawn value overflows the parameter's dtype or is nan."""
-    if composed.value.to(torch.float64).isfinite().all():
+    if finite(composed.value):
         return None
     rule = composed.units[0].rule
     return Finding(
         "RNN205", f"rule {rule.id!r} would write nan or inf into {composed.member.dtype}", address=composed.member.name,
         rule=rule.id, place=rule.origin, expected="finite numbers", fix="lower the value, or use a wider dtype",
     )  # fmt: skip
-
-
-def statistics(value: Tensor) -> dict[str, float]:
-    """Mean, std, min and max; nothing for an empty block."""
-    if value.numel() == 0:
-        return {}
-    wide = value.detach().to(device="cpu", dtype=torch.float64)
-    facts = {"mean": wide.mean(), "std": wide.std(correction=0), "min": wide.min(), "max": wide.max()}
-    return {name: number.item() for name, number in facts.items()}
-
-
-def written_facts(slot: Slot, values: Mapping[tuple[int, ...], Tensor]) -> dict[str, Any]:
-    """Digest and statistics of what was written into a slot; nothing when none of its pieces was."""
-    parts = [(piece.sign, piece.view(values[piece.member.key])) for piece in slot.pieces if piece.member.key in values]
-    if not parts:
-        return {}
-    total = torch.stack([sign * view.double() for sign, view in parts]).sum(0)
-    return {"digest": "+".join(digest(view) for _, view in parts), "stats": statistics(total)}
-
-
-def digest(value: Tensor) -> str:
-    """A short name of a tensor's exact bits (blake2b, 8 bytes, of the little-endian storage)."""
-    raw = value.detach().to("cpu").contiguous().reshape(-1).view(torch.uint8)
-    return hashlib.blake2b(raw.numpy().tobytes(), digest_size=8).hexdigest()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rnninit_hooks.findings import Finding
-from rnninit_hooks.matching import Selection, select
+from rnninit_hooks.matching import Field, Selection, select
 from rnninit_hooks.slots import Slot
 
 if TYPE_CHECKING:
@@ -38,11 +39,17 @@ class Decided:
     winners: frozenset[str]
     ties: tuple[Finding, ...]
 
+    @cached_property
+    def deciding(self) -> Mapping[int, str]:
+        """The rule's id of every decided slot, by the slot's identity."""
+        return {id(decision.slot): decision.rule.id for decision in self.decisions if decision.rule}
+
 
 def decide(policy: Policy, slots: Iterable[Slot]) -> Decided:
     """Let the last matching rule win, slot by slot."""
     every = tuple(slots)
-    selections = tuple(select(rule, every) for rule in policy.rules)
+    field = Field(every)
+    selections = tuple(select(rule, field) for rule in policy.rules)
     last = _last(selections)
     split = tuple(decision for slot in every for decision in _split(slot, last.get(id(slot)), selections))
     winners = frozenset(decision.rule.id for decision in split if decision.rule)
@@ -82,6 +89,8 @@ def _joined(group: list[Decision]) -> Decision:
 
 
 def _clash(group: list[Decision]) -> Finding | None:
+    if len(group) == 1:
+        return None
     first = next((decision for decision in group if decision.rule), None)
     for other in group:
         if first and first.rule and other.rule and other.rule.init != first.rule.init:
@@ -91,6 +100,9 @@ def _clash(group: list[Decision]) -> Finding | None:
 
 def _overlaps(decisions: tuple[Decision, ...]) -> tuple[Finding, ...]:
     """One tensor cut differently under two names, such as a head tied to a fused weight, and decided under both."""
+    names = {(piece.member.key, piece.member.name) for decision in decisions for piece in decision.slot.pieces}
+    if len({key for key, _ in names}) == len(names):
+        return ()
     cuts: dict[tuple[int, ...], dict[str, list[Decision]]] = defaultdict(lambda: defaultdict(list))
     for decision in decisions:
         for piece in decision.slot.pieces:

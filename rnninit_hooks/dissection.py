@@ -14,7 +14,7 @@ from rnninit_hooks.anatomy import Member, Organ, join, organs
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.layouts.model import Kind, Layout, Part
 from rnninit_hooks.layouts.registry import layout_of
-from rnninit_hooks.slots import Piece, Region, Slot
+from rnninit_hooks.slots import Piece, Region, Slot, fans
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,22 @@ def dissect_organ(organ: Organ, layout: Layout | None = None) -> Anatomy:
     if layout and trouble:
         finding = _misfit_finding(layout, organ, trouble)
         return Anatomy(tuple(_organ_slots(organ, shaped, None)), lazy, (finding,))
-    return Anatomy(tuple(_organ_slots(organ, shaped, layout)), lazy, ())
+    slots = _organ_slots(organ, shaped, layout)
+    return Anatomy(tuple(_joined(slots) if layout else slots), lazy, ())
+
+
+def _joined(slots: Iterable[Slot]) -> Iterator[Slot]:
+    """The same slots; the matrices of one gate know how many columns they have together."""
+    every = tuple(slots)
+    columns: dict[tuple[object, ...], int] = defaultdict(int)
+    for slot in every:
+        columns[_fed(slot)] += fans(slot.block_shape)[0] or 0
+    for slot in every:
+        yield replace(slot, joint_in=columns[_fed(slot)]) if slot.kind in ("input", "recurrent") else slot
+
+
+def _fed(slot: Slot) -> tuple[object, ...]:
+    return slot.kind in ("input", "recurrent"), slot.layer, slot.direction, slot.gate
 
 
 def _parts(layout: Layout, members: Iterable[Member]) -> Iterator[tuple[Member, Part]]:

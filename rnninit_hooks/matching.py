@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from rnninit_hooks.rules.lines import Names as Lines
 from rnninit_hooks.rules.patterns import PatternTimeout
 from rnninit_hooks.slots import Slot
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from rnninit_hooks.rules.models import Match, Rule
 
 Names = tuple[str, ...]
+Profile = tuple[type, type, str | None, int | None, str | None]
 
 
 @lru_cache(maxsize=4096)
@@ -41,13 +44,45 @@ def gate_named(slot: Slot, name: str) -> bool:
     return slot.layout is not None and slot.gate is not None and slot.layout.gate_called(name) == slot.gate
 
 
-def _fits(match: Match, slot: Slot) -> bool:
-    classes = {type(slot.organ.module), type(slot.member.owner)}  # a gate may live in a Linear of the cell
+class Field:
+    """All slots of a model, ordered so that a rule meets only those that it may speak of."""
+
+    def __init__(self, slots: Iterable[Slot]) -> None:
+        self.slots = tuple(slots)
+        self._names = Lines(name for slot in self.slots for name in slot.names)
+        self._by_name: dict[str, list[int]] = defaultdict(list)
+        self._by_profile: dict[Profile, list[int]] = defaultdict(list)
+        self._profiles: list[Profile] = []
+        for index, slot in enumerate(self.slots):
+            profile = _profile(slot)
+            self._profiles.append(profile)
+            self._by_profile[profile].append(index)
+            for name in slot.names:
+                self._by_name[name].append(index)
+
+    def fitting(self, match: Match) -> tuple[tuple[Slot, ...], frozenset[str] | None]:
+        """The slots that fit every key but `gate`, in order, and the names that the pattern is found in (None: all)."""
+        profiles = {profile for profile in self._by_profile if _fits(match, profile)}
+        if match.parameter is None:
+            indices = sorted(index for profile in profiles for index in self._by_profile[profile])
+            return tuple(self.slots[index] for index in indices), None
+        found = self._names.found(match.parameter)
+        met = {index for name in found for index in self._by_name[name] if self._profiles[index] in profiles}
+        return tuple(self.slots[index] for index in sorted(met)), found
+
+
+def _profile(slot: Slot) -> Profile:
+    """What `match` asks besides names and gates; a gate may live in a Linear of the cell, so two classes."""
+    return type(slot.organ.module), type(slot.member.owner), slot.kind, slot.layer, slot.direction
+
+
+def _fits(match: Match, profile: Profile) -> bool:
+    holder, owner, kind, layer, direction = profile
     return (
-        (not match.kind or slot.kind in match.kind)
-        and (not match.layer or slot.layer in match.layer)
-        and (match.direction is None or slot.direction == match.direction)
-        and (not match.module or any(is_called(cls, name) for cls in classes for name in match.module))
+        (not match.kind or kind in match.kind)
+        and (not match.layer or layer in match.layer)
+        and (match.direction is None or direction == match.direction)
+        and (not match.module or any(is_called(cls, name) for cls in {holder, owner} for name in match.module))
     )
 
 
@@ -57,14 +92,15 @@ class Selection:
     `overrun` is the parameter name on which the rule's regex took too long, if it did; then nothing is chosen.
     """
 
-    def __init__(self, rule: Rule, candidates: Iterable[Slot], hits: Mapping[Names, Names], overrun: str | None = None) -> None:
+    def __init__(self, rule: Rule, candidates: Iterable[Slot], hits: frozenset[str] | None, overrun: str | None = None) -> None:
         self.rule = rule
         self.overrun = overrun
         self._hits = hits
         self.candidates = tuple(candidates)
         gates = rule.match.gate
-        self.fitting = tuple(s for s in self.candidates if not gates or any(gate_named(s, gate) for gate in gates))
-        self.chosen = tuple(slot for slot in self.fitting if not rule.init.joint or rule.init.claims(slot.block))
+        self.fitting = tuple(s for s in self.candidates if any(gate_named(s, g) for g in gates)) if gates else self.candidates
+        joint = rule.init.joint
+        self.chosen = tuple(slot for slot in self.fitting if rule.init.claims(slot.block)) if joint else self.fitting
         self._ids = frozenset(map(id, self.chosen))
 
     def has(self, slot: Slot) -> bool:
@@ -73,7 +109,7 @@ class Selection:
 
     def named(self, slot: Slot) -> Names:
         """The names of a slot in which the rule's regex is found."""
-        return self._hits[slot.names]
+        return slot.names if self._hits is None else tuple(name for name in slot.names if name in self._hits)
 
     def partly_named(self) -> tuple[Slot, ...]:
         """Chosen slots of which the regex names some, but not all, of the parameters whose sum the gate feels."""
@@ -84,14 +120,9 @@ class Selection:
         return slot.name not in hits and any(piece.member.name not in hits for piece in slot.pieces)
 
 
-def select(rule: Rule, slots: Iterable[Slot]) -> Selection:
-    """Match one rule against every slot; each list of names is searched once."""
-    hits: dict[Names, Names] = {}
-    fitting = [slot for slot in slots if _fits(rule.match, slot)]
+def select(rule: Rule, field: Field) -> Selection:
+    """Match one rule against every slot."""
     try:
-        for slot in fitting:
-            if slot.names not in hits:
-                hits[slot.names] = rule.match.matches_name(slot.names)
+        return Selection(rule, *field.fitting(rule.match))
     except PatternTimeout as timeout:
-        return Selection(rule, (), {}, timeout.name)
-    return Selection(rule, (slot for slot in fitting if hits[slot.names]), hits)
+        return Selection(rule, (), frozenset(), timeout.name)

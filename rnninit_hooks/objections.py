@@ -127,8 +127,7 @@ def _gates(gates: tuple[str, ...]) -> str:
 
 def _shadowed(decided: Decided, selection: Selection) -> Finding:
     rule = selection.rule
-    ids = {id(slot) for slot in selection.chosen}
-    later = dict.fromkeys(d.rule.id for d in decided.decisions if d.rule and id(d.slot) in ids)
+    later = dict.fromkeys(one for slot in selection.chosen if (one := decided.deciding.get(id(slot))))
     return Finding(
         "RNN102",
         f"every slot that rule {rule.id!r} matches is decided by a later rule ({', '.join(later) or 'of a tied name'})",
@@ -156,8 +155,9 @@ def impossible(units: Iterable[Unit]) -> Iterator[Finding]:
             yield _impossible(group[0], reason)
     for unit in units:
         reason = unit.recipe.refuse(unit.block)
-        if unit.slots[0].padding is not None and isinstance(unit.recipe, Orthogonal):
-            reason = "the padding row of an embedding is kept, so the table cannot be orthogonal"
+        whole = isinstance(unit.recipe, Orthogonal) or not unit.recipe.divisible
+        if unit.slots[0].padding is not None and whole:
+            reason = f"the padding row of an embedding is kept, so the table cannot be {unit.recipe.kind}"
         if unit.whole and len(unit.slots[0].pieces) > 1:
             reason = "`whole` speaks of one fused parameter, and this is a sum of several; say `literal: true` as well"
         if reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,10 +14,11 @@ from torch import nn
 from rnninit_hooks.anatomy import Member
 from rnninit_hooks.decisions import Decided, Decision, decide
 from rnninit_hooks.dissection import dissect
+from rnninit_hooks.measuring import unmeasurable
 from rnninit_hooks.objections import objections
 from rnninit_hooks.probing.proposing import probed, unknown
-from rnninit_hooks.recipes.draws import SAMPLER
 from rnninit_hooks.recipes.fills import Keep
+from rnninit_hooks.recipes.tiles import SAMPLER
 from rnninit_hooks.rows import Report, Row, Status
 from rnninit_hooks.rules.load import resolve
 from rnninit_hooks.slots import Slot
@@ -69,7 +71,8 @@ def plan(model: nn.Module, policy: Policy | str | Path, *, probe: bool = False) 
     decided = decide(policy, anatomy.slots)
     units = tuple(units_of(decided.decisions))
     seen = (*unknown(model, probe=probe), *(probed(model, everything=True) if probe else ()))
-    findings = (*anatomy.findings, *seen, *objections(policy, decided, units, anatomy.lazy))
+    refused = unmeasurable(units, anatomy.slots)
+    findings = (*anatomy.findings, *seen, *objections(policy, decided, units, anatomy.lazy), *refused)
     kept, allowed = weigh(policy, findings, stale_prefix="RNN1")
     return Plan(
         "plan", _rows(decided), kept, policy.seed, SAMPLER, allowed, policy=policy, units=units,
@@ -78,7 +81,18 @@ def plan(model: nn.Module, policy: Policy | str | Path, *, probe: bool = False) 
 
 
 def _rows(decided: Decided) -> tuple[Row, ...]:
-    return tuple(row_of(decision, _status(decision)) for decision in decided.decisions)
+    said = {selection.rule.id: str(selection.rule.init) for selection in decided.selections}
+    partners = _partners(decided)
+    return tuple(row_of(one, _status(one), said=said, partners=partners.get(id(one), ())) for one in decided.decisions)
+
+
+def _partners(decided: Decided) -> dict[int, tuple[str, ...]]:
+    """The other gates that one draw of a joint recipe is for, by the decision's identity."""
+    groups: dict[tuple[str, str | None], list[Decision]] = defaultdict(list)
+    for decision in decided.decisions:
+        if decision.rule and decision.rule.init.joint:
+            groups[decision.rule.id, decision.slot.group].append(decision)
+    return {id(one): tuple(str(o.slot.gate) for o in group if o is not one) for group in groups.values() for one in group}
 
 
 def _status(decision: Decision) -> Status:
@@ -87,22 +101,27 @@ def _status(decision: Decision) -> Status:
     return "keep" if isinstance(decision.rule.init, Keep) else "write"
 
 
-def row_of(decision: Decision, status: Status, *, facts: Mapping[str, str] | None = None) -> Row:
-    """The row of one decided slot."""
+def row_of(
+    decision: Decision, status: Status, *, said: Mapping[str, str] | None = None, partners: tuple[str, ...] = ()
+) -> Row:
+    """The row of one decided slot; `said` holds recipes as text by rule, `partners` the gates that share its draw."""
     slot, rule = decision.slot, decision.rule
+    recipe = ((said or {}).get(rule.id) or str(rule.init)) if rule else None
     return Row(
         slot.address, slot.name, slot.organ.path, type(slot.organ.module).__name__, slot.shape,
         str(slot.member.dtype).removeprefix("torch."), status, slot.kind, slot.gate, slot.layer, slot.direction,
-        rule.id if rule else None, str(rule.init) if rule else None, rule.origin if rule else None,
-        rule.why if rule else None, _note(decision, rule), (facts or {}).get("digest"),
+        rule.id if rule else None, recipe, rule.origin if rule else None,
+        rule.why if rule else None, _note(decision, rule, partners),
     )  # fmt: skip
 
 
-def _note(decision: Decision, rule: Rule | None) -> str | None:
+def _note(decision: Decision, rule: Rule | None, partners: tuple[str, ...]) -> str | None:
     slot = decision.slot
     notes = [
         f"decided by its other name {decision.via}" if decision.via else None,
+        f"one draw with {', '.join(partners)}" if partners else None,
         "whole matrix" if rule and rule.whole else None,
+        "measured on the first batch" if rule and rule.init.asks else None,
         _placement(slot, rule) if rule and len(slot.pieces) > 1 and rule.place != "ih" else None,
         f"its share of {decision.within.address}" if decision.within else None,
         f"row {slot.padding} is padding and kept" if rule and slot.padding is not None else None,

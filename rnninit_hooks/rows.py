@@ -18,7 +18,8 @@ class Row:
 
     `parameter` is the qualified name without the gate, `module` the path of the owner ("" for the root), `type` its
     class name, `shape` the slot's own shape as stored, `dtype` as torch prints it without the prefix ("float32").
-    `recipe` is the recipe as text, `place` the rule's position in its file. `note` says what else is worth knowing.
+    `recipe` is the recipe as text, `place` the rule's position in its file. `note` says what else is worth knowing,
+    `measured` what the first batch gave where a rule asked for it.
     """
 
     address: str
@@ -39,12 +40,13 @@ class Row:
     note: str | None = None
     digest: str | None = None
     stats: Mapping[str, float] | None = None
+    measured: Mapping[str, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; keys without a value are left out."""
         facts = {f.name: getattr(self, f.name) for f in fields(self)}
         facts |= {"shape": list(self.shape), "place": str(self.place) if self.place else None}
-        facts |= {"stats": dict(self.stats) if self.stats else None}
+        facts |= {name: dict(facts[name]) if facts[name] else None for name in ("stats", "measured")}
         return {key: value for key, value in facts.items() if value is not None}
 
 

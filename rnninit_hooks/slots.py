@@ -43,7 +43,7 @@ class Piece:
         several = any((self.member.shape or ())[axis] > 1 for axis in self.dropped)
         return self.member.name + "".join(f":{self.region[axis][0]}" for axis in self.dropped if several)
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """The piece's shape as stored."""
         return tuple(len(range(*bounds)) for axis, bounds in enumerate(self.region) if axis not in self.dropped)
@@ -60,7 +60,7 @@ class Slot:
     `name` is the qualified name without the gate: of the parameter, or of the sum where several biases add up
     (`rnn.bias_l0`). `pieces` has one entry per partner. `constant` is what `forward` adds to the gate, `polarity` +1
     where an open gate keeps the old state, -1 where it overwrites it, 0 elsewhere. `stack` is the piece that all gates
-    of the parameter share, from the same source.
+    of the parameter share, from the same source. `joint_in` counts the columns of all that feeds the gate.
     """
 
     name: str
@@ -75,20 +75,23 @@ class Slot:
     constant: float = 0.0
     polarity: int = 0
     stack: Piece | None = None
+    joint_in: int | None = None
 
     @cached_property
     def address(self) -> str:
         """The slot's name, the same string everywhere."""
-        return str(Address(self.name, self.gate))
+        return self.name if self.gate is None and _simple(self.name) else str(Address(self.name, self.gate))
 
     @property
     def member(self) -> Member:
         """The parameter of the first piece."""
         return self.pieces[0].member
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Every name that a rule's regex is searched in: those of the parameters, then that of their sum."""
+        if len(self.pieces) == 1 and self.pieces[0].member.name == self.name:
+            return (self.name,)
         return tuple(dict.fromkeys([*(piece.member.name for piece in self.pieces), self.name]))
 
     @property
@@ -97,6 +100,11 @@ class Slot:
         return self.pieces[0].shape
 
     @property
+    def block_shape(self) -> tuple[int, ...]:
+        """The slot's shape in `W @ x` orientation."""
+        return self.shape[::-1] if self.transposed else self.shape
+
+    @cached_property
     def key(self) -> tuple[tuple[tuple[int, ...], Region], ...]:
         """What tells two names of one block from two blocks."""
         return tuple((piece.member.key, piece.region) for piece in self.pieces)
@@ -128,12 +136,13 @@ class Slot:
     @cached_property
     def block(self) -> Block:
         """What a recipe sees."""
-        shape = self.shape[::-1] if self.transposed else self.shape
+        shape = self.block_shape
         fan_in, fan_out = fans(shape)
         peers = self.layout.gates if self.group and self.layout else ()
         return Block(
             self.address, shape, fan_in, fan_out, self.kind, self.gate, self.layer, self.direction,
-            self.hidden_size, epsilon(self.member.dtype), self.polarity, self.group, peers,
+            self.hidden_size, epsilon(self.member.dtype), self.polarity, self.group, peers, self.transposed,
+            self.joint_in,
         )  # fmt: skip
 
     def single(self, piece: Piece) -> Slot:
@@ -146,6 +155,10 @@ class Slot:
         parts = [piece.sign * to_double(piece.view(piece.member.read())) for piece in self.pieces]
         total = torch.stack(parts).sum(0) + self.constant
         return total.mT if self.transposed else total
+
+
+def _simple(name: str) -> bool:
+    return bool(name) and name[0] != "." and name[-1] not in ".]"
 
 
 def to_double(tensor: Tensor) -> Tensor:

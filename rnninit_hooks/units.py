@@ -92,7 +92,12 @@ def _product(shape: tuple[int, ...]) -> int:
 
 
 def _placed(slot: Slot, value: Tensor, place: str) -> Iterator[tuple[Piece, Tensor]]:
-    value = (value.mT if slot.transposed else value) - slot.constant
+    value = value.mT if slot.transposed else value
+    if slot.constant:
+        value = value - slot.constant
+    if len(slot.pieces) == 1 and slot.pieces[0].sign == 1:
+        yield slot.pieces[0], value
+        return
     chosen = _chosen(slot, place)
     for piece in slot.pieces:
         share = value / len(chosen) if piece in chosen else torch.zeros_like(value)

@@ -19,6 +19,8 @@ from torch.nn.utils.weight_norm import WeightNorm
 from rnninit_hooks.doors import Door, put
 from rnninit_hooks.sharded import ShardedDoor, is_sharded
 
+PLAIN, PARTITIONED, SHARDED = Door("plain"), Door("partitioned"), ShardedDoor("sharded")
+
 
 class CloseDoor(Door):
     """A door behind which the value is computed anew, so that it comes back up to rounding."""
@@ -127,9 +129,11 @@ def _spectral(owner: nn.Module, local: str) -> SpectralNorm | None:
 
 def _dropped(module: nn.Module, name: str) -> bool:
     """True for `weight_raw` where `weight` is still read, but is no parameter any more."""
+    if not name.endswith("_raw"):
+        return False
     logical = name.removesuffix("_raw")
     known = logical in getattr(module, "_flat_weights_names", ()) or hasattr(module, logical)
-    return logical != name and logical not in module._parameters and known
+    return logical not in module._parameters and known
 
 
 def _parametrization(owner: nn.Module, local: str) -> nn.Module:
@@ -161,7 +165,7 @@ def hidden_names(module: nn.Module) -> dict[str, str]:
             names[name] = name[:-5]
         if _dropped(module, name):
             names[name] = name[:-4]
-    if parametrize.is_parametrized(module):
+    if "parametrizations" in module._modules and parametrize.is_parametrized(module):
         parametrizations: Any = module.parametrizations
         names |= {f"parametrizations.{name}": name for name in parametrizations}
     return names
@@ -169,6 +173,9 @@ def hidden_names(module: nn.Module) -> dict[str, str]:
 
 def door_of(module: nn.Module, local: str) -> Door:
     """The door of one logical parameter."""
+    found = module._parameters.get(local)
+    if found is not None:
+        return SHARDED if is_sharded(found) else PARTITIONED if _partitioned(found) else PLAIN
     if parametrize.is_parametrized(module, local):
         return ParametrizedDoor("parametrized")
     if any(isinstance(hook, WeightNorm) and hook.name == local for hook in module._forward_pre_hooks.values()):
@@ -179,11 +186,9 @@ def door_of(module: nn.Module, local: str) -> Door:
         return SpectralDoor("spectral_norm")
     if local not in module._parameters and _dropped(module, f"{local}_raw") and f"{local}_raw" in module._parameters:
         return RawDoor("weight_drop")
-    if is_sharded(module._parameters.get(local)):
-        return ShardedDoor("sharded")
-    return Door("partitioned" if _partitioned(module._parameters.get(local)) else "plain")
+    return PLAIN
 
 
-def _partitioned(parameter: Tensor | None) -> bool:
+def _partitioned(parameter: Tensor) -> bool:
     """True for the empty placeholder that DeepSpeed ZeRO-3 leaves outside of `GatheredParameters`."""
-    return parameter is not None and hasattr(parameter, "ds_id") and parameter.numel() == 0
+    return hasattr(parameter, "ds_id") and parameter.numel() == 0

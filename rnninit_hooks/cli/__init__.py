@@ -61,6 +61,10 @@ def _dispatch(options: Namespace) -> int:
             from rnninit_hooks.cli.lint import lint_command
 
             return lint_command(options, own)
+        if options.command == "recipes":
+            from rnninit_hooks.cli.recipes import recipes_command
+
+            return recipes_command(options, own)
         return int(getattr(pages, f"{options.command}_command")(options, own))
     from rnninit_hooks.cli import commands
 

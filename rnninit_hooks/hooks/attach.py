@@ -17,11 +17,12 @@ from rnninit_hooks.anatomy import Member, Organ, organs
 from rnninit_hooks.announcing import announce
 from rnninit_hooks.errors import PendingInit, PolicyError
 from rnninit_hooks.findings import Finding
-from rnninit_hooks.hooks import guests, loads, removal, scripting, watch
+from rnninit_hooks.hooks import first_batch, guests, loads, removal, scripting, watch
 from rnninit_hooks.hooks.flush import LOCK
 from rnninit_hooks.hooks.ledger import Journal, Ledger, ledger_of, pending, put
 from rnninit_hooks.hooks.owners import refuse_strays
 from rnninit_hooks.hooks.snapshots import snapshot
+from rnninit_hooks.hooks.waiting import can_wait
 from rnninit_hooks.marks import marked
 from rnninit_hooks.planning import Plan, plan
 from rnninit_hooks.recipes.fills import Keep
@@ -80,8 +81,9 @@ def attach(model: nn.Module, policy: Policy | str | Path) -> Handle:
 
     Planned at once: `PolicyError` is raised here when the plan has errors. What is loaded or written between now and
     then is kept, never overwritten. Afterwards no hook and no attribute is left. The values are those of `apply`, bit
-    for bit. Attaching the same policy twice is one attachment; another policy while one is pending is refused with
-    `PendingInit`.
+    for bit. A rule that measures a batch is settled in that forward, module by module, on what each is called with;
+    `state_dict`, wrapping and `materialize` bring none and raise `PendingInit` before they write. Attaching the same
+    policy twice is one attachment; another policy while one is pending is refused with `PendingInit`.
 
     >>> import torch, rnninit_hooks as ri
     >>> lstm = torch.nn.LSTM(3, 4)
@@ -164,6 +166,8 @@ def _install(model: nn.Module, decided: Plan, journal: Journal) -> None:
     for module in _with_owners_below(model, {*ledgers, *map(id, children)}):
         removal.install(module, watch.pre_forward, watch.pre_state_dict)
         scripting.offer(module, watch.pre_script)
+    for module in (module for module, ledger in ledgers.values() if can_wait(ledger)):
+        removal.install_batch(module, first_batch.pre_batch)
 
 
 def _guests(

@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from rnninit_hooks.applying import apply
 from rnninit_hooks.hooks.attach import attach
+from rnninit_hooks.measuring import asks_for_batch
 from rnninit_hooks.rules.load import resolve
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ def initialized(policy: Policy | str | Path, *, when: When = "init") -> Callable
 
     The policy is read once, when the class is decorated (a relative path is looked for in the working directory, then
     beside the class's source file). It is applied when the outermost `__init__` has ended, so that a subclass which
-    adds layers after `super().__init__()` is covered; parameters without memory or shape wait for the first forward,
-    and `when="first_forward"` lets all wait. A decorated subclass overrides its base's policy. Raises `PolicyError`
-    from the constructor when the policy does not fit the instance.
+    adds layers after `super().__init__()` is covered; parameters without memory or shape, and all of a policy that
+    measures a batch, wait for the first forward, and `when="first_forward"` lets all wait. A decorated subclass
+    overrides its base's policy. Raises `PolicyError` from the constructor when the policy does not fit the instance.
 
     >>> import torch, rnninit_hooks as ri
     >>> @ri.initialized("lstm-classic")
@@ -115,7 +116,7 @@ def _wrap_subclassing(cls: type[nn.Module]) -> None:
 
 def _initialise(module: nn.Module) -> None:
     cls = type(module)
-    waits = any(is_lazy(p) or p.is_meta for p in module.parameters())
+    waits = asks_for_batch(getattr(cls, _POLICY)) or any(is_lazy(p) or p.is_meta for p in module.parameters())
     if waits or getattr(cls, _WHEN) == "first_forward":
         attach(module, getattr(cls, _POLICY))
     else:

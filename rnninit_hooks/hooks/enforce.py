@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 from rnninit_hooks.anatomy import Member, logical_names
 from rnninit_hooks.announcing import announce
 from rnninit_hooks.applying import apply_plan
-from rnninit_hooks.errors import PendingInit
+from rnninit_hooks.errors import PendingInit, PolicyError
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.hooks import removal
 from rnninit_hooks.hooks.attach import attach
@@ -115,6 +115,14 @@ class Enforcement:
                 )  # fmt: skip
 
 
+def _measuring(policy: Policy) -> Iterator[Finding]:
+    for rule in (rule for rule in policy.rules if rule.init.asks):
+        yield Finding(
+            "RNN120", f"rule {rule.id!r} asks for {rule.init}, which is measured on a batch, and not every model has one here",
+            rule=rule.id, place=rule.origin, fix="leave the rule out here, and call ri.attach(model, policy) on each model",
+        )  # fmt: skip
+
+
 @contextmanager
 def enforced(policy: Policy | str | Path) -> Iterator[Enforcement]:
     """Initialise every model that is built or run inside the block, process-wide, by a policy.
@@ -123,7 +131,8 @@ def enforced(policy: Policy | str | Path) -> Iterator[Enforcement]:
     its own code wrote is overridden, what `load_state_dict` brought inside the block is kept. A model that was built
     before and is run inside counts as fresh and is initialised too: build or load trained models outside of such a
     block, or run them there. While the block is open every module call in the process costs about one microsecond
-    more; afterwards nothing is left. Raises `PolicyError` where a policy does not fit a model.
+    more; afterwards nothing is left. Raises `PolicyError` where a policy does not fit a model, and at once where a rule
+    measures a batch: a model that is never run inside has none.
 
     >>> import torch, rnninit_hooks as ri
     >>> with ri.enforced("lstm-classic") as block:
@@ -131,7 +140,10 @@ def enforced(policy: Policy | str | Path) -> Iterator[Enforcement]:
     >>> lstm.bias_ih_l0[4:8].tolist(), len(block.reports)
     ([1.0, 1.0, 1.0, 1.0], 1)
     """
-    block = Enforcement(resolve(policy))
+    policy = resolve(policy)
+    if problems := tuple(_measuring(policy)):
+        raise PolicyError(problems)
+    block = Enforcement(policy)
     handles = [
         registry.register_module_parameter_registration_hook(block.saw_parameter),
         registry.register_module_module_registration_hook(block.saw_child),

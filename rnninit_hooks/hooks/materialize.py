@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from rnninit_hooks.announcing import announce
 from rnninit_hooks.doors import put
 from rnninit_hooks.errors import PendingInit
 from rnninit_hooks.hooks.flush import LOCK, flush
 from rnninit_hooks.hooks.guests import ledgers_about
 from rnninit_hooks.hooks.owners import refuse_strays
 from rnninit_hooks.hooks.snapshots import snapshot
+from rnninit_hooks.hooks.waiting import batch_awaited
 
 
 def materialize(model: nn.Module, device: torch.device | str | None = None) -> nn.Module:
@@ -21,7 +23,8 @@ def materialize(model: nn.Module, device: torch.device | str | None = None) -> n
 
     With `device`, parameters and buffers on the meta device get memory there first, ties kept. What no rule decides
     is filled by the owner's own `reset_parameters()`; `PendingInit` is raised, and nothing changed, when a module has
-    undecided tensors on meta and no such method. Without `device`, a pending meta tensor raises `PendingInit`.
+    undecided tensors on meta and no such method. Without `device`, a pending meta tensor raises `PendingInit`, and so does
+    a rule that measures a batch; with `device`, that one stays pending until the first forward, with a warning.
 
     >>> import torch, rnninit_hooks as ri
     >>> with torch.device("meta"):
@@ -34,7 +37,8 @@ def materialize(model: nn.Module, device: torch.device | str | None = None) -> n
         refuse_strays(model)
         if device is not None:
             _give_memory(model, torch.device(device))
-        flush(model, at_rest=True)
+        flush(model, at_rest=True, patient=device is not None)
+    announce(batch_awaited(model))
     return model
 
 

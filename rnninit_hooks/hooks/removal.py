@@ -45,6 +45,28 @@ def install(module: nn.Module, pre_forward: Hook, pre_state_dict: Hook) -> None:
         module.register_state_dict_pre_hook(pre_state_dict)  # type: ignore[no-untyped-call]
 
 
+def install_batch(module: nn.Module, pre_batch: Hook) -> None:
+    """Put the hook on that sees what the module itself is called with, behind all others."""
+    if not has(module, "_forward_pre_hooks", pre_batch):
+        module.register_forward_pre_hook(pre_batch, with_kwargs=True)
+
+
+def is_last(module: nn.Module) -> bool:
+    """True when no forward pre-hook runs after the one that sees the arguments."""
+    return _of_batch(module) == list(module._forward_pre_hooks)[-1:]
+
+
+def put_last(module: nn.Module) -> None:
+    """Move the hook that sees the arguments behind all others; a call that runs already keeps its order."""
+    for key in _of_batch(module):
+        module._forward_pre_hooks[key] = module._forward_pre_hooks.pop(key)
+
+
+def _of_batch(module: nn.Module) -> list[int]:
+    hooks = module._forward_pre_hooks
+    return [key for key in module._forward_pre_hooks_with_kwargs if key in hooks and hooks[key] in _known]
+
+
 def install_load(module: nn.Module, pre_load: Hook, post_load: Hook | None = None) -> None:
     """Put the hooks on that see what a checkpoint brings. The public name hands over no module in older torch."""
     if not has(module, "_load_state_dict_pre_hooks", pre_load):
@@ -58,8 +80,7 @@ def clear(root: nn.Module, *, keep: Iterable[int] = ()) -> None:
     spared = set(keep)
     for module in root.modules():
         if id(module) not in spared:
-            for registry in _REGISTRIES:
-                _remove(getattr(module, registry), _known)
+            _take_off(module, _known)
             scripting.withdraw(module)
             drop(module)
             guests.drop(module)
@@ -69,8 +90,14 @@ def clear(root: nn.Module, *, keep: Iterable[int] = ()) -> None:
 
 def remove(module: nn.Module, hook: Hook) -> None:
     """Take one hook off one module."""
+    _take_off(module, {hook})
+
+
+def _take_off(module: nn.Module, hooks: set[Hook]) -> None:
     for registry in _REGISTRIES:
-        _remove(getattr(module, registry), {hook})
+        _remove(getattr(module, registry), hooks)
+    for key in module._forward_pre_hooks_with_kwargs.keys() - module._forward_pre_hooks.keys():
+        del module._forward_pre_hooks_with_kwargs[key]
 
 
 def _remove(registry: MutableMapping[int, Any], hooks: set[Hook]) -> None:

@@ -28,6 +28,16 @@ def faked() -> bool:
     return type(torch.empty(0, device="cpu")) is not Tensor
 
 
+def several_ranks() -> str | None:
+    """Why a batch must not decide here: every rank sees another."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
+        return (
+            "torch.distributed runs, so that every rank would measure another batch and hold other weights; call "
+            "ri.calibrate(model, policy, batch) on one process before it is initialised, and load the result on every rank"
+        )
+    return None
+
+
 @contextmanager
 def calm() -> Iterator[None]:
     """Shut out the caller's modes: what is written must not become an inference tensor, bfloat16 or meta."""

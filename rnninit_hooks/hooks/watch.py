@@ -26,14 +26,14 @@ _handles: list[Any] = []
 _busy: list[bool] = []
 
 
-def _eager(function: F) -> F:
+def eager(function: F) -> F:
     """Keep the compiler out of a hook, and let its complaint say what to do."""
     disable: Any = torch.compiler.disable
     guarded: F = disable(function, reason=_REASON)
     return guarded
 
 
-@_eager
+@eager
 def pre_forward(module: nn.Module, args: Any) -> None:
     """Settle the subtree of the module that is called."""
     with LOCK:  # another thread may be taking the very same hooks away
@@ -46,10 +46,10 @@ def pre_forward(module: nn.Module, args: Any) -> None:
         if reason := hostile(module):
             raise PendingInit(f"a pending initialisation cannot run here: {reason}; {REMEDY}")
         if not faked():
-            flush(module)
+            flush(module, patient=True)
 
 
-@_eager
+@eager
 def pre_state_dict(module: nn.Module, prefix: str, keep_vars: bool) -> None:
     """Settle before anybody copies values that are not there yet; a model without memory yet has none to copy."""
     if not faked() and not _without_memory(module):

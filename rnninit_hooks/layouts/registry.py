@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from types import MappingProxyType
+from weakref import WeakKeyDictionary
 
 from rnninit_hooks.errors import RegistrationError, RnnInitWarning
 from rnninit_hooks.layouts.model import Layout
@@ -15,6 +16,7 @@ from rnninit_hooks.layouts.torch_modules import torch_layouts
 ENTRY_POINTS = "rnninit_hooks.layouts"
 _BY_NAME: dict[str, Layout] = {}
 _BY_CLASS: dict[str, tuple[Layout, ...]] = {}
+_FOUND: WeakKeyDictionary[type, tuple[Layout, ...]] = WeakKeyDictionary()
 _loaded: list[bool] = []
 
 
@@ -55,6 +57,12 @@ def layouts() -> Mapping[str, Layout]:
 def layouts_of(cls: type) -> tuple[Layout, ...]:
     """The layouts of a class, or of the nearest of its bases that has any: several where options decide."""
     _load_once()
+    if cls not in _FOUND:
+        _FOUND[cls] = _search(cls)
+    return _FOUND[cls]
+
+
+def _search(cls: type) -> tuple[Layout, ...]:
     for base in cls.__mro__:
         for name in (f"{base.__module__}.{base.__qualname__}", f"*.{base.__name__}"):
             if found := _BY_CLASS.get(name):
@@ -88,6 +96,7 @@ def _refuse_taken(layout: Layout, replace: bool) -> None:
 
 
 def _drop(layout: Layout) -> None:
+    _FOUND.clear()
     for name in ({layout.name} | _rivals(layout)) & set(_BY_NAME):
         stale = _BY_NAME.pop(name)
         for cls in stale.classes:
@@ -95,6 +104,7 @@ def _drop(layout: Layout) -> None:
 
 
 def _add(layout: Layout) -> None:
+    _FOUND.clear()
     _BY_NAME[layout.name] = layout
     for cls in layout.classes:
         _BY_CLASS[cls] = (*_BY_CLASS.get(cls, ()), layout)

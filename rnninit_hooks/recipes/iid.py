@@ -29,7 +29,7 @@ class UniformBetween(Recipe):
     def fill(self, block: Block, draw: Draw) -> Tensor:
         """Elements drawn independently and uniformly between the bounds."""
         low, high = self.bounds(block)
-        return draw.uniform(*block.shape).mul_(high - low).add_(low)
+        return draw.between(low, high, *block.shape)
 
     def law(self, block: Block, value: Tensor) -> tuple[Breach, ...]:
         """Within the bounds; mean and standard deviation as chance allows."""
@@ -46,7 +46,7 @@ class NormalAround(Recipe):
     def fill(self, block: Block, draw: Draw) -> Tensor:
         """Elements drawn independently from the normal distribution."""
         mean, std = self.moments(block)
-        return draw.normal(*block.shape).mul_(std).add_(mean)
+        return draw.around(mean, std, *block.shape)
 
     def law(self, block: Block, value: Tensor) -> tuple[Breach, ...]:
         """Mean and standard deviation as chance allows, nothing farther out than chance allows."""

@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "rnninit_hooks.recipes"
 _HOME = __name__.rpartition(".")[0]
-_OWN = tuple(f"{_HOME}.{module}" for module in ("fills", "memory", "iid", "scaled", "orthogonal"))
+_OWN = tuple(
+    f"{_HOME}.{module}"
+    for module in (
+        "fills", "memory", "iid", "scaled", "orthogonal", "horizons", "retained",
+        "vectors", "sparse", "spectral", "rotations", "reflections", "structured", "convolutional", "joint_orthogonal",
+        "rings", "state_spaces", "hippo", "decays", "heads", "pretrained", "truncated", "frameworks", "data",
+    )
+)  # fmt: skip
 _KIND = re.compile(r"[a-z][a-z0-9_.-]*")
-_RESERVED = frozenset({"kind", "formula", "source", "constant"})
+_RESERVED = frozenset({"kind", "formula", "source", "constant", "asks"})
 _CONFIG = {"frozen": True, "extra": "forbid", "strict": True}
 _PROBES = (Block("probe", (2, 3), 3, 2), Block("probe", (3,)), Block("probe", (2, 3, 5), 15, 10))
 

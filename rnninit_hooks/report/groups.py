@@ -111,7 +111,13 @@ def _lines(rows: Sequence[Row], verb: Verb) -> tuple[Line, ...]:
 
 def _line(row: Row, verb: Verb) -> Line:
     size = shape_text(row.shape) + ("" if row.dtype == "float32" else f" {row.dtype}")
-    return Line(local_name(row), (), size, _decision(row, verb), row.rule, row.place, row.note)
+    return Line(local_name(row), (), size, _decision(row, verb), row.rule, row.place, _note(row))
+
+
+def _note(row: Row) -> str | None:
+    """The note, and what a batch gave."""
+    figures = ", ".join(f"{name} {number:.4g}" for name, number in (row.measured or {}).items())
+    return "; ".join(part for part in (row.note, figures and f"it gave {figures}") if part) or None
 
 
 def _decision(row: Row, verb: Verb) -> str:

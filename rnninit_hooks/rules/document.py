@@ -35,6 +35,8 @@ class Document:
     problems: list[Finding] = field(default_factory=list)
     extended_from: Place | None = None
     """Where another file names this one in its `extends`."""
+    folder: File | None = None
+    """What relative paths in it are relative to; None for a text that is no file."""
 
     def place(self, path: Path, *, of_key: bool = False) -> Place:
         """Where a value (or its key) stands; the nearest place above it when it is not there."""

@@ -98,7 +98,7 @@ def _read_file(path: Path, label: str, document: Document, place: Place, name: s
         message = f"cannot extend {shortened(name)!r}: {error.strerror or error}"
         document.add("RNN013", message, place, fix="name a file that can be read")
         return None
-    inner.extended_from = place
+    inner.extended_from, inner.folder = place, path.parent
     return inner
 
 

@@ -99,6 +99,7 @@ def _unreadable(path: Path, error: OSError | ValueError, name: str) -> Finding:
 
 def _policy(raw: bytes | str, name: str, base: Path | None, key: str) -> Policy:
     document = read(raw, name)
+    document.folder = base
     reading = Reading(done={key})
     merged = merge(parse(document), base, reading, (key,))
     problems = [problem for each in reading.documents for problem in _sorted(each)]

@@ -195,7 +195,8 @@ def _init(document: Document, path: Path, item: Any) -> Recipe | None:
             expected=f"one of {', '.join(kinds())}",
         )
         return None
-    return _valid(document, path, recipe, {name: value for name, value in item.items() if name != "kind"})
+    found = _valid(document, path, recipe, {name: value for name, value in item.items() if name != "kind"})
+    return found.located(document.folder) if found and document.folder else found
 
 
 def _duplicates(document: Document) -> None:

@@ -24,7 +24,7 @@ SECTIONS = ("## What it sees", "## Why it matters", "## A bad and a good example
 _FENCE = re.compile(r"^```(\w+) (\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _UNREAD = {"RNN001"}  # a file that is not there has no text to show
 _COMPARED = {"RNN206", "RNN207"}
-_NOT_ON_A_PLAN = {"RNN107", "RNN108", "RNN114", "RNN115", "RNN116"}
+_NOT_ON_A_PLAN = {"RNN107", "RNN108", "RNN114", "RNN115", "RNN116", "RNN120"}
 _PROBED = ("RNN208", "RNN209", "RNN210", "RNN211", "RNN212")
 
 
@@ -123,7 +123,7 @@ def test_probing_the_bad_model_has_the_code_and_the_good_one_has_not(code, tmp_p
         registry.unregister_layout("acme.Round")
 
 
-@pytest.mark.parametrize("code", [code for code in codes("RNN2") if code not in {*_COMPARED, *_PROBED}])
+@pytest.mark.parametrize("code", [code for code in codes("RNN2") if code not in {*_COMPARED, *_PROBED, "RNN220"}])
 def test_a_check_of_the_bad_model_has_the_code_and_of_the_good_one_has_not(code, tmp_path, monkeypatch):
     own = blocks(code)
     path = example(tmp_path, own["yaml rules"])
@@ -137,3 +137,21 @@ def test_lint_finds_the_code_of_its_page_in_the_bad_example_and_nothing_in_the_g
     judged = (chosen() | {code}) - ({"RNN314"} if code == "RNN321" else set())
     assert [finding.code for finding in lint_text(own["python bad"], codes=judged)] == [code]
     assert lint_text(own["python good"], codes=judged) == ()
+
+
+def test_what_needs_a_batch_is_refused_without_one_and_written_with_one(tmp_path, monkeypatch):
+    own = blocks("RNN120")
+    example(tmp_path, own["yaml rules"])
+    with pytest.raises(ri.PolicyError) as caught:
+        run(own["python bad"], tmp_path, monkeypatch)
+    assert {finding.code for finding in caught.value.findings} == {"RNN120"}
+    assert run(own["python good"], tmp_path, monkeypatch).weight.isfinite().all()
+
+
+def test_a_check_says_what_it_cannot_judge_and_the_report_of_the_batch_does_not():
+    reports = {}
+    for name in ("bad", "good"):
+        space = {"nn": nn, "ri": ri, "torch": torch}
+        exec(blocks("RNN220")[f"python {name}"], space)
+        reports[name] = {finding.code for finding in space["report"].findings}
+    assert reports == {"bad": {"RNN220"}, "good": set()}

@@ -171,9 +171,26 @@ def ddp_after_apply(rank: int, expected: dict[str, Tensor]) -> object:
     return same(DistributedDataParallel(model), expected)
 
 
+def a_batch_that_differs_is_refused(rank: int, expected: dict[str, Tensor]) -> object:
+    rules = "version: 1\nuntouched: allow\nrules:\n  - {id: unit, match: {kind: input}, init: {kind: lsuv}}\n"
+    for use in (lambda model: model(X + rank), DistributedDataParallel):
+        model = fresh(rank)
+        before = [p.detach().clone() for p in model.parameters()]
+        handle = ri.attach(model, ri.loads(rules))
+        try:
+            use(model)
+        except ri.PendingInit:
+            kept = all(map(torch.equal, model.parameters(), before))
+            if kept and handle.pending:
+                continue
+        return False
+    return True
+
+
 DEEDS = (
     applied_after_sharding, attached_after_sharding, attached_before_sharding, sharded_on_meta, partly_decided,
     one_rank_alone, plain_torch_loses_a_gate, ddp_after_attach, ddp_before_attach, ddp_after_apply,
+    a_batch_that_differs_is_refused,
 )  # fmt: skip
 
 

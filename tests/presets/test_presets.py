@@ -2,67 +2,60 @@
 
 from __future__ import annotations
 
-import itertools
-from importlib.resources import files
-
 import pytest
+import torch
+import yaml
 from torch import nn
 
 import rnninit_hooks as ri
+from rnninit_hooks.cli import main
+from rnninit_hooks.recipes.registry import kinds
 from rnninit_hooks.rules.load import presets
+from tests.presets.table import ALL, CASES, CELLS, FILES, OF_GRU, OF_LSTM, OF_RNN, PARTS, decides, text_of, variants
 
-OF_LSTM, OF_GRU, OF_RNN = (nn.LSTM, nn.LSTMCell), (nn.GRU, nn.GRUCell), (nn.RNN, nn.RNNCell)
-CELLS = {
-    "lstm-classic": OF_LSTM,
-    "gru-classic": OF_GRU,
-    "rnn-orthogonal": OF_RNN,
-    "torch-default": (*OF_LSTM, *OF_GRU, *OF_RNN),
-}
-FILES = sorted(
-    path.name.removesuffix(".yaml") for path in files("rnninit_hooks.presets").iterdir() if path.name.endswith(".yaml")
-)
-
-
-def variants(cell):
-    """Modules of one class with every option, in sizes where fans differ."""
-    if cell.__name__.endswith("Cell"):
-        return [cell(12, 20, bias=bias) for bias in (True, False)]
-    projections = (0, 8) if cell is nn.LSTM else (0,)
-    options = itertools.product((1, 3), (False, True), (True, False), projections)
-    return [
-        cell(12, 20, num_layers=layers, bidirectional=both, bias=bias, **({"proj_size": size} if size else {}))
-        for layers, both, bias, size in options
-    ]
-
-
-CASES = [(name, cell) for name, cells in CELLS.items() for cell in cells]
+EACH_CASE = pytest.mark.parametrize(("name", "cell"), CASES, ids=lambda value: getattr(value, "__name__", value))
 
 
 def test_the_table_names_every_packaged_preset():
     assert sorted(CELLS) == FILES == sorted(presets())
 
 
-@pytest.mark.parametrize(("name", "cell"), CASES, ids=lambda value: getattr(value, "__name__", value))
-def test_a_preset_decides_every_slot_of_its_cells_and_is_obeyed(name, cell):
+@EACH_CASE
+def test_a_preset_decides_what_it_speaks_of_on_its_cells_and_is_obeyed(name, cell):
     for model in variants(cell):
         plan = ri.plan(model, name)
         assert plan.clean, str(plan)
-        assert {row.status for row in plan.rows} == {"write"}
+        assert {row.address for row in plan.rows if row.status == "write"} == {r.address for r in plan.rows if decides(name, r)}
         ri.apply(model, name)
         report = ri.check(model, name)
         assert report.clean, str(report)
 
 
-@pytest.mark.parametrize(("name", "cell"), CASES, ids=lambda value: getattr(value, "__name__", value))
+@EACH_CASE
+def test_what_a_preset_does_not_speak_of_stays_as_it_is(name, cell):
+    model = cell(12, 20)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    written = {piece for row in ri.plan(model, name).rows if row.status == "write" for piece in before if row.kind in kind_of(piece)}
+    ri.apply(model, name)
+    assert {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])} == written
+
+
+def kind_of(parameter: str) -> str:
+    return {"weight_ih": "input", "weight_hh": "recurrent", "bias_ih": "bias", "bias_hh": "bias"}[parameter.partition("_l")[0]]
+
+
+@EACH_CASE
 def test_the_check_of_a_preset_can_fail(name, cell):
     model = cell(64, 64)
-    nn.init.constant_(next(iter(model.parameters())), 0.5)
+    for parameter in model.parameters():
+        nn.init.constant_(parameter, 0.3)
     assert not ri.check(model, name).ok
 
 
-@pytest.mark.parametrize(("name", "cells"), [(n, c) for n, c in CELLS.items() if n != "torch-default"])
-def test_a_preset_writes_its_own_cells_only(name, cells):
-    other = nn.RNN if nn.RNN not in cells else nn.LSTM
+@pytest.mark.parametrize("name", [name for name, cells in CELLS.items() if cells != ALL])
+def test_a_preset_writes_its_own_cells_only(name):
+    cells = CELLS[name]
+    other = next(group[0] for group in (OF_RNN, OF_GRU, OF_LSTM) if group[0] not in cells)
     plan = ri.plan(nn.ModuleDict({"own": cells[0](4, 4), "other": other(4, 4)}), name)
     assert {row.module for row in plan.rows if row.status == "write"} == {"own"}
 
@@ -91,15 +84,47 @@ def test_torch_obeys_torch_default():
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_preset_says_what_it_is_and_where_it_comes_from(name):
-    text = files("rnninit_hooks.presets").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    head = text.splitlines()
+    head = text_of(name).splitlines()
     assert head[0].startswith("# ") and head[0].endswith(".") and head[1] == "#"
     assert head[0].removeprefix("# ") == presets()[name]
     assert any(line.startswith(("# Papers:", "# Source:")) for line in head)
     assert all(rule.why for rule in ri.preset(name).rules)
 
 
+@pytest.mark.parametrize("name", [name for name in FILES if "# Source:" in text_of(name) and name != "torch-default"])
+def test_a_preset_of_other_code_says_what_was_run_and_how_it_differs(name):
+    head = " ".join(line.removeprefix("# ") for line in text_of(name).partition("\nversion:")[0].splitlines())
+    assert "Differs from" in head
+    assert ("Run: tests/presets/real" in head) + ("Read in the source, not run" in head) + ("A proposal of this package" in head) == 1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_preset_names_only_kinds_of_recipes_that_there_are(name):
+    """Read without the policy, so that a missing kind is named here and skipped nowhere."""
+    named = {rule["init"]["kind"] for rule in yaml.safe_load(text_of(name))["rules"]}
+    assert named and named <= set(kinds()), f"{name} names kinds that are not there: {sorted(named - set(kinds()))}"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_preset_may_be_extended_where_half_of_its_cells_are(name):
+    for cell in (nn.LSTM, nn.GRU, nn.RNN):
+        policy = ri.loads(f"version: 1\nextends: builtin:{name}\nuntouched: allow\n")
+        plan = ri.plan(cell(4, 4), policy)
+        assert plan.clean, str(plan)
+        assert any(row.status == "write" for row in plan.rows) == (cell in CELLS[name])
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_rule_ids_tell_their_preset_so_that_two_can_be_extended_at_once(name):
     others = {rule.id for other in FILES if other != name for rule in ri.preset(other).rules}
     assert not others & {rule.id for rule in ri.preset(name).rules}
+
+
+def test_the_command_line_lists_each_preset_with_its_line(capsys):
+    assert main(["presets"]) == 0
+    listed = " ".join(capsys.readouterr().out.split())
+    assert [name for name, summary in presets().items() if f"{name} {summary} " in listed] == FILES
+
+
+def test_partial_presets_say_so():
+    assert {name for name in FILES if ri.preset(name).untouched == "allow"} == set(PARTS)

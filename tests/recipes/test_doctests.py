@@ -9,8 +9,10 @@ import pytest
 
 from rnninit_hooks.recipes.registry import recipes
 
+from .test_imports import STRUCTURED
 
-@pytest.mark.parametrize("module", ["registry", "draws", "fills", "memory", "iid", "scaled", "orthogonal"])
+
+@pytest.mark.parametrize("module", ["registry", "draws", "fills", "memory", "iid", "scaled", "orthogonal", "matrices", "data", *STRUCTURED])
 def test_examples_run(module: str) -> None:
     result = doctest.testmod(importlib.import_module(f"rnninit_hooks.recipes.{module}"))
     assert result.attempted > 0 and result.failed == 0

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rnninit_hooks.recipes.draws import SAMPLER, TILE, Keyed
+from rnninit_hooks.recipes.draws import Keyed
+from rnninit_hooks.recipes.tiles import LANE, SAMPLER, TILE
 
 ADDRESS = "encoder.rnn.weight_hh_l0[forget]"
 DRAWS: dict[str, Callable[[Keyed], Tensor]] = {
@@ -25,53 +26,72 @@ DRAWS: dict[str, Callable[[Keyed], Tensor]] = {
     "normal": lambda draw: draw.normal(7, 9),
     "haar": lambda draw: draw.haar(6, 4),
     "haar wide": lambda draw: draw.haar(4, 6),
+    "haar in blocks": lambda draw: draw.haar(200, 260),
+    "between": lambda draw: draw.between(-2.0, 3.0, 7, 9),
+    "around": lambda draw: draw.around(-2.0, 3.0, 7, 9),
     "full": lambda draw: draw.full(2, 3, value=0.1),
     "eye": lambda draw: draw.eye(3),
 }
 
 
-def spelled_out(seed: int, address: str, stream: int, tile: int, count: int) -> list[float]:
-    """Scheme v1 as its text says it, with Python's integers."""
-    key = hashlib.blake2b(digest_size=16, person=b"rnninit.v1")
-    for field in (str(seed), address, str(stream)):
+def spelled_halves(seed: int, address: str, stream: int, tile: int, lane: str, count: int) -> list[int]:
+    """Scheme v2 as its text says it, with Python's integers; SFC64 by its four lines."""
+    key = hashlib.blake2b(digest_size=24, person=b"rnninit.v2")
+    for field in (str(seed), address, str(stream), str(tile), lane):
         key.update(len(field.encode()).to_bytes(8, "little") + field.encode())
-    philox = np.random.Philox(key=int.from_bytes(key.digest(), "little"), counter=[0, tile, 0, 0])
-    return [((int(word) >> 12) * 2 + 1) / 2**53 for word in philox.random_raw(count)]
+    a, b, c = (int.from_bytes(key.digest()[at : at + 8], "little") for at in (0, 8, 16))
+    mask, found = 2**64 - 1, []
+    for counter in range(1, 13 + (count + 1) // 2):
+        word = (a + b + counter) & mask
+        a, b, c = b ^ (b >> 11), (c + (c << 3)) & mask, (((c << 24) | (c >> 40)) + word) & mask
+        found += [word & 0xFFFFFFFF, word >> 32]
+    return found[24:][:count]
+
+
+def spelled_out(seed: int, address: str, stream: int, tile: int, count: int) -> list[float]:
+    """Uniform numbers of scheme v2, exactly."""
+    lanes = [spelled_halves(seed, address, stream, tile, lane, count) for lane in ("coarse", "fine")]
+    return [(2 * (coarse * 2**20 + fine // 2**12) + 1) / 2**53 for coarse, fine in zip(*lanes, strict=True)]
 
 
 class TestGoldenValues:
     def test_uniform_bits_are_pinned(self) -> None:
-        assert SAMPLER == "v1"
+        assert SAMPLER == "v2"
         assert Keyed(7, ADDRESS).uniform(4).tolist() == [
-            0.9469370097959128,
-            0.7166022332561762,
-            0.4656632105347852,
-            0.9585121444212142,
+            0.6917125842840667,
+            0.13505103953948272,
+            0.43097601838612276,
+            0.09593293390855895,
         ]
-        assert Keyed(-1, "é").uniform(2).tolist() == [0.5093393913853644, 0.48131678353366636]
-        assert Keyed(2**70, "a").uniform(1).tolist() == [0.2172979912913201]
+        assert Keyed(-1, "é").uniform(2).tolist() == [0.7494287331865969, 0.7623800436569871]
+        assert Keyed(2**70, "a").uniform(1).tolist() == [0.1493577850115536]
         assert Keyed(7, "a").uniform_tile(2, 10**9, 3).tolist() == [
-            0.631265434532941,
-            0.9487793043392777,
-            0.7842107857431319,
+            0.019947949197920756,
+            0.4768311522774732,
+            0.05362552947487498,
         ]
+
+    def test_narrow_values_are_pinned(self) -> None:
+        draw = Keyed(7, "a", narrow=True)
+        expected = torch.tensor([-0.09199708700180054, 0.09256494045257568, -0.9478324055671692])
+        assert torch.equal(draw.between(-1, 1, 3), expected)
 
     def test_normal_values_are_pinned(self) -> None:
         draw = Keyed(7, ADDRESS)
         draw.uniform(1)
         assert draw.normal(4).tolist() == pytest.approx(
-            [-0.6888363737010401, 1.214860925115243, -0.8353708187530787, 1.5761776728186], rel=1e-12
+            [-0.5461013484721315, 0.8367034917339775, 0.4784374957623459, -0.08430804574376237], rel=1e-12
         )
-        assert Keyed(0, "").normal(2).tolist() == pytest.approx([0.9412267619063969, 0.4738112868080839], rel=1e-12)
+        assert Keyed(0, "").normal(2).tolist() == pytest.approx([-0.7348142220395197, -0.6629449527090829], rel=1e-12)
 
     def test_haar_values_are_pinned(self) -> None:
         expected = [
-            0.6054686713478743,
-            -0.07077638143330174,
-            -0.7927158329738645,
-            0.7897051273072422,
-            -0.0702984047828556,
-            0.6094456056036817,
+            -0.36156158416548534,
+            -0.41568454761897783,
+            -0.8345535199893118,
+            0.8880824516103867,
+            0.11898530774876875,
+            -0.44401808035441104,
         ]
         assert Keyed(7, "a").haar(2, 3).flatten().tolist() == pytest.approx(expected, abs=1e-12)
 
@@ -79,21 +99,45 @@ class TestGoldenValues:
     def test_the_text_of_the_scheme_says_the_same(self, seed: int, address: str, stream: int, tile: int) -> None:
         assert Keyed(seed, address).uniform_tile(stream, tile, 5).tolist() == spelled_out(seed, address, stream, tile, 5)
 
-    def test_normal_is_the_inverse_of_its_distribution_function(self) -> None:
-        u, z = Keyed(1, "a").uniform(1000), Keyed(1, "a").normal(1000)
-        back = torch.tensor([0.5 * math.erfc(-x / math.sqrt(2.0)) for x in z.tolist()], dtype=torch.float64)
-        assert (back - u).abs().max() < 1e-14
+    def test_normal_numbers_are_made_of_pairs_of_a_chunk(self) -> None:
+        u, z = spelled_out(1, "a", 0, 0, 2 * LANE), Keyed(1, "a").normal(2 * LANE).tolist()
+        for near, far in zip(range(LANE), range(LANE, 2 * LANE), strict=True):
+            radius = math.sqrt(-2.0 * math.log(u[near]))
+            assert z[near] == pytest.approx(radius * math.cos(2.0 * math.pi * u[far]), rel=1e-9, abs=1e-12)
+            assert z[far] == pytest.approx(radius * math.sin(2.0 * math.pi * u[far]), rel=1e-9, abs=1e-12)
 
     def test_the_ends_of_the_interval_are_open(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        ends = np.array([0, 2**64 - 1], np.uint64)
-        monkeypatch.setattr("rnninit_hooks.recipes.draws._words", lambda key, tile, length: ends)
+        ends = np.array([0, 2**32 - 1] * LANE, np.uint32)
+        monkeypatch.setattr("rnninit_hooks.recipes.tiles.halves", lambda *key: ends[: key[-1]].copy())
         assert Keyed(0, "a").uniform(2).tolist() == [2.0**-53, 1.0 - 2.0**-53]
-        low, high = Keyed(0, "a").normal(2).tolist()
-        assert -9.0 < low < -8.0 and 8.0 < high < 9.0
+        assert Keyed(0, "a", narrow=True).between(0.0, 1.0, 2).tolist() == [2.0**-33, 1.0 - 2.0**-24]
+        for narrow in (False, True):
+            drawn = Keyed(0, "a", narrow=narrow).around(0.0, 1.0, 2 * LANE)
+            assert drawn.isfinite().all() and (drawn != 0).all(), "a reflector of length 0 would be no reflector"
+
+
+class TestWorkingDtype:
+    @pytest.mark.parametrize("name", ["haar", "haar wide", "haar in blocks", "between", "around"])
+    def test_narrow_and_wide_agree_up_to_the_rounding_of_float32(self, name: str) -> None:
+        narrow, wide = DRAWS[name](Keyed(3, ADDRESS, narrow=True)), DRAWS[name](Keyed(3, ADDRESS))
+        assert (narrow.dtype, wide.dtype) == (torch.float32, torch.float64)
+        assert (narrow - wide).abs().max() < 3e-6
+
+    @pytest.mark.parametrize("name", ["uniform", "normal", "full", "eye"])
+    def test_what_else_is_drawn_stays_float64(self, name: str) -> None:
+        assert torch.equal(DRAWS[name](Keyed(3, ADDRESS, narrow=True)), DRAWS[name](Keyed(3, ADDRESS)))
+
+    @pytest.mark.parametrize("shape", [(1, 1), (4, 4), (33, 7), (7, 33), (192, 192), (193, 250), (400, 300)])
+    @pytest.mark.parametrize("narrow", [False, True])
+    def test_matrices_drawn_together_have_the_bits_of_each_alone(self, shape: tuple[int, int], narrow: bool) -> None:
+        together = Keyed.haars([Keyed(3, gate, narrow=narrow) for gate in "ifgo"], *shape)
+        assert all(
+            torch.equal(one, Keyed(3, gate, narrow=narrow).haar(*shape)) for one, gate in zip(together, "ifgo", strict=True)
+        )
 
 
 class TestKeys:
-    @pytest.mark.parametrize("name", ["uniform", "normal", "haar", "haar wide"])
+    @pytest.mark.parametrize("name", ["uniform", "normal", "haar", "haar wide", "haar in blocks", "between", "around"])
     def test_equal_keys_give_equal_bits_and_others_do_not(self, name: str) -> None:
         draw = DRAWS[name]
         assert torch.equal(draw(Keyed(3, ADDRESS)), draw(Keyed(3, ADDRESS)))
@@ -208,11 +252,12 @@ SURROUNDINGS: dict[str, Callable[[], contextlib.AbstractContextManager[object]]]
 class TestSurroundings:
     @pytest.mark.parametrize("around", SURROUNDINGS)
     @pytest.mark.parametrize("name", DRAWS)
-    def test_nothing_around_changes_the_bits(self, name: str, around: str) -> None:
-        expected = DRAWS[name](Keyed(3, ADDRESS))
+    @pytest.mark.parametrize("narrow", [False, True])
+    def test_nothing_around_changes_the_bits(self, name: str, around: str, narrow: bool) -> None:
+        expected = DRAWS[name](Keyed(3, ADDRESS, narrow=narrow))
         with SURROUNDINGS[around]():
-            found = DRAWS[name](Keyed(3, ADDRESS))
-        assert (found.dtype, found.device.type) == (torch.float64, "cpu")
+            found = DRAWS[name](Keyed(3, ADDRESS, narrow=narrow))
+        assert (found.dtype, found.device.type) == (expected.dtype, "cpu")
         assert not found.requires_grad and not found.is_inference() and found.is_contiguous()
         assert torch.equal(found, expected)
 
@@ -232,6 +277,12 @@ class TestSurroundings:
         assert torch.equal(*values)
 
 
+def _residual(matrix: Tensor) -> float:
+    wide = matrix.to(torch.float64)
+    gram = wide @ wide.mT if wide.shape[0] <= wide.shape[1] else wide.mT @ wide
+    return float((gram - torch.eye(len(gram), dtype=torch.float64)).norm())
+
+
 class TestShapes:
     @pytest.mark.parametrize("shape", [(), (1,), (0,), (0, 5), (2, 3, 4), (1, 1, 1, 1)])
     def test_shapes(self, shape: tuple[int, ...]) -> None:
@@ -245,13 +296,17 @@ class TestShapes:
         assert w.shape == (rows, columns)
         assert torch.allclose(gram, torch.eye(min(rows, columns), dtype=torch.float64), atol=1e-14)
 
-    def test_a_zero_on_the_diagonal_of_r_keeps_a_unit_column(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Keyed, "normal", lambda self, *shape: torch.zeros(shape, dtype=torch.float64))
-        w = Keyed(0, "a").haar(3, 3)
-        assert torch.allclose(w @ w.mT, torch.eye(3, dtype=torch.float64))
+    @pytest.mark.parametrize(("rows", "columns"), [(64, 64), (191, 191), (193, 193), (256, 320), (513, 257)])
+    @pytest.mark.parametrize("narrow", [False, True])
+    def test_the_residual_is_no_larger_than_that_of_torch(self, rows: int, columns: int, narrow: bool) -> None:
+        dtype = torch.float32 if narrow else torch.float64
+        torch.manual_seed(0)
+        theirs = [_residual(torch.nn.init.orthogonal_(torch.empty(rows, columns, dtype=dtype))) for _ in range(5)]
+        ours = [_residual(Keyed(seed, "a", narrow=narrow).haar(rows, columns)) for seed in range(5)]
+        assert sum(ours) <= 1.1 * sum(theirs)
 
     def test_misuse(self) -> None:
-        with pytest.raises(ValueError, match=r"no sampler is called 'v9'; this release draws 'v1'"):
+        with pytest.raises(ValueError, match=r"no sampler is called 'v9'; this release draws 'v2'"):
             Keyed(0, "a", "v9")
         for seed, address in [(True, "a"), (1.5, "a"), ("1", "a"), (None, "a"), (1, b"a"), (1, None)]:
             with pytest.raises(TypeError):

@@ -125,3 +125,37 @@ def test_refusals_name_the_shape(shape: tuple[int, ...], words: str) -> None:
 def test_a_tall_matrix_of_many_rows() -> None:
     of = replace(block(20_000, 3), eps=2.0**-52)
     assert Orthogonal().law(of, filled(Orthogonal(), of)) == ()
+
+
+class TestProbes:
+    """Blocks too large for a whole product are probed; here the limit is lowered so that both answers can be compared."""
+
+    @pytest.fixture(autouse=True)
+    def probed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("rnninit_hooks.recipes.orthogonal.LARGE", 8)
+
+    @given(st.integers(9, 90), st.integers(9, 90), gains, st.sampled_from(DTYPES), st.integers(0, 99))
+    def test_what_is_drawn_obeys(self, rows: int, columns: int, gain: float, dtype: torch.dtype, seed: int) -> None:
+        of = replace(block(rows, columns), eps=torch.finfo(dtype).eps)
+        recipe = Orthogonal(gain=gain)
+        assert recipe.law(of, stored(filled(recipe, of, seed), dtype)) == ()
+
+    @given(st.integers(9, 90), st.integers(0, 99), st.integers(0, 99), st.integers(0, 99))
+    def test_one_wrong_element_is_seen(self, size: int, row: int, column: int, seed: int) -> None:
+        of = block(size, size)
+        value = filled(Orthogonal(), of, seed)
+        value[row % size, column % size] += 0.01
+        (breach,) = Orthogonal().law(of, value)
+        assert "32 probes" in breach.law
+
+    def test_a_gate_of_an_orthogonal_stack_is_seen(self) -> None:
+        stack = filled(Orthogonal(), block(256, 64))
+        assert Orthogonal().law(block(64, 64), stack[:64])
+
+    def test_a_real_large_block(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.undo()
+        of = block(4100, 4100)
+        value = filled(Orthogonal(), of).to(torch.float32).to(torch.float64)
+        assert Orthogonal().law(of, value) == ()
+        value[17] *= 1.01
+        assert "32 probes" in Orthogonal().law(of, value)[0].law
