@@ -53,10 +53,14 @@ def _dispatch(options: Namespace) -> int:
     from rnninit_hooks.cli.settings import settings
 
     folder = Path.cwd()
-    flags = {key: getattr(options, key, None) for key in ("format", "rules", "targets", "layouts")}
+    flags = {key: getattr(options, key, None) for key in ("format", "rules", "targets", "layouts", "select", "ignore")}
     if options.command not in _MODEL_COMMANDS:
-        asks_project = options.command == "rules" and not options.files
+        asks_project = options.command == "lint" or (options.command == "rules" and not options.files)
         own = settings(folder, os.environ, flags=flags, project=asks_project)
+        if options.command == "lint":
+            from rnninit_hooks.cli.lint import lint_command
+
+            return lint_command(options, own)
         if options.command == "recipes":
             from rnninit_hooks.cli.recipes import recipes_command
 

@@ -50,6 +50,7 @@ _PAGE_COMMANDS = {
     "rules": "read rule files and show every problem with its place",
     "schema": "the JSON schema of rule files, for editors",
     "presets": "list the packaged rule files, or print one",
+    "lint": "defects of initialisation in source code; nothing is imported or run",
     "recipes": "list what a rule may ask for: formula, fields, source",
     "explain": "the page of a code such as RNN101 or idle-rule, or the list of codes",
 }
@@ -100,10 +101,19 @@ def _page_command(commands: argparse._SubParsersAction[Parser], name: str, text:
         one.add_argument("files", nargs="*", metavar="FILE", help="default: rules in pyproject.toml")
     if name == "presets":
         one.add_argument("name", nargs="?", metavar="NAME", help="the preset to print")
+    if name == "lint":
+        one.add_argument("paths", nargs="+", metavar="PATH", help="Python files, or folders of them")
+        one.add_argument("--select", type=_codes, metavar="CODES", help="these codes or beginnings of codes only, with commas")
+        one.add_argument("--ignore", type=_codes, metavar="CODES", help="not these codes or beginnings of codes")
+        one.add_argument("--suggest", action="store_true", help="print a rule file for what the code meant")
     if name == "recipes":
         one.add_argument("names", nargs="*", metavar="KIND", help="only these")
     if name == "explain":
         one.add_argument("code", nargs="?", metavar="CODE", help="the code or the name of a finding")
+
+
+def _codes(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def _seed(text: str) -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMATS = ("text", "json")
-_KEYS = ("rules", "targets", "layouts")
+_KEYS = ("rules", "targets", "layouts", "select", "ignore")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Settings:
     targets: tuple[TargetName, ...] = ()
     format: str = "text"
     layouts: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
 
     def required_rules(self) -> str:
         """The rules, or the failure that says where they could be named."""
@@ -118,7 +120,15 @@ def _read(file: Path, table: Mapping[str, Any]) -> Settings:
     if not isinstance(files, list) or not all(isinstance(name, str) for name in files):
         fix = 'write layouts = ["acme.layouts.yaml"]'
         raise CannotJudge(where, f"layouts is {files!r}", expected="a list of files", fix=fix)
-    return Settings(_located(rules, file.parent), own, layouts=tuple(str(file.parent / name) for name in files))
+    found = tuple(str(file.parent / name) for name in files)
+    select, ignore = (_words(where, key, table.get(key, [])) for key in ("select", "ignore"))
+    return Settings(_located(rules, file.parent), own, layouts=found, select=select, ignore=ignore)
+
+
+def _words(where: str, key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(word, str) and word for word in value):
+        raise CannotJudge(where, f"{key} is {value!r}", expected="a list of codes", fix=f'write {key} = ["RNN303"]')
+    return tuple(value)
 
 
 def _located(rules: str | None, folder: Path) -> str | None:

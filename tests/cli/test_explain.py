@@ -13,6 +13,7 @@ from torch import nn
 import rnninit_hooks as ri
 from rnninit_hooks.findings import CODES
 from rnninit_hooks.layouts import registry
+from rnninit_hooks.lint.runner import LINT_CODES, chosen, lint_text
 
 PAGES = {
     path.name.removesuffix(".md"): path.read_text(encoding="utf-8")
@@ -128,6 +129,14 @@ def test_a_check_of_the_bad_model_has_the_code_and_of_the_good_one_has_not(code,
     path = example(tmp_path, own["yaml rules"])
     assert code in found(run(own["python bad"], tmp_path, monkeypatch), path, ri.check)
     assert found(run(own["python good"], tmp_path, monkeypatch), path, ri.check) == set()
+
+
+@pytest.mark.parametrize("code", LINT_CODES)
+def test_lint_finds_the_code_of_its_page_in_the_bad_example_and_nothing_in_the_good_one(code):
+    own = blocks(code)
+    judged = (chosen() | {code}) - ({"RNN314"} if code == "RNN321" else set())
+    assert [finding.code for finding in lint_text(own["python bad"], codes=judged)] == [code]
+    assert lint_text(own["python good"], codes=judged) == ()
 
 
 def test_what_needs_a_batch_is_refused_without_one_and_written_with_one(tmp_path, monkeypatch):

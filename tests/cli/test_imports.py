@@ -26,6 +26,7 @@ sys.exit(f"woke {woken}" if woken else code)
         ("presets lstm-classic", "torch,rich,numpy"),
         ("schema", "torch,rich,numpy"),
         ("rules init.rules.yaml", "torch,numpy"),
+        ("lint models.py --select RNN311 --format json", "torch,numpy,rich,pydantic,yaml"),
         ("plan models.py:build --rules init.rules.yaml --format json", "rich"),
         ("apply models.py:build --rules init.rules.yaml -o w.safetensors --format json", "rich"),
     ],

@@ -1,0 +1,152 @@
+"""Modules as their constructors make them, and classes of this file as trees of what `__init__` assigns."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rnninit_hooks.lint.arithmetic import as_scaled, number, whole
+from rnninit_hooks.lint.core import evaluate
+from rnninit_hooks.lint.outline import dotted, statements
+from rnninit_hooks.lint.values import (
+    RECURRENT,
+    STACKS,
+    Draw,
+    Klass,
+    Layer,
+    Opaque,
+    Parameter,
+    Seq,
+    Tensor,
+    Tree,
+    joined,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from rnninit_hooks.lint.frames import Frame
+    from rnninit_hooks.lint.outline import ClassOutline
+    from rnninit_hooks.lint.values import Part, Value
+
+_NO_BASE = frozenset({"nn.Module", "torch.nn.Module", "Module"})
+_DEEPEST = 3
+
+
+def construct(klass: Klass, call: ast.Call, frame: Frame) -> Layer:
+    """A layer built by a call of its class."""
+    given = {word.arg: evaluate(word.value, frame) for word in call.keywords if word.arg}
+    spread = any(word.arg is None for word in call.keywords) or any(isinstance(one, ast.Starred) for one in call.args)
+    args = [evaluate(one, frame) for one in call.args if not isinstance(one, ast.Starred)]
+    key = f"{frame.outline.source.file}:{call.lineno}"
+    if not klass.kinds <= RECURRENT:
+        bare = any(name in given for name in ("affine", "elementwise_affine"))
+        bias = _flag(given | dict(zip(("", "", "bias"), args, strict=False)), "bias", True, spread)
+        return Layer(frozenset({"Bare"}) if bare else klass.kinds, key, gates=_fused(args, given), built=True, bias=bias)
+    places = ("input_size", "hidden_size", "num_layers") if klass.kinds & STACKS else ("input_size", "hidden_size", "bias")
+    given = dict(zip(places, args, strict=False)) | given
+    cell = not klass.kinds & STACKS
+    built = Layer(
+        klass.kinds, key, built=True,
+        layers=1 if cell else _whole_or(given, "num_layers", 1, spread),
+        bidirectional=False if cell else _flag(given, "bidirectional", False, spread),
+        bias=_flag(given, "bias", True, False),  # `**options` alone is no hint of layers without biases
+        proj=_flag(given, "proj_size", False, False),
+    )  # fmt: skip
+    frame.outline.built.add(built)
+    return built
+
+
+def _whole_or(given: dict[str, Value], name: str, usual: int, spread: bool) -> int | None:
+    if name not in given:
+        return None if spread else usual
+    return whole(given[name])
+
+
+def _flag(given: dict[str, Value], name: str, usual: bool, spread: bool) -> bool | None:
+    if name not in given:
+        return None if spread else usual
+    found = number(given[name])
+    return None if found is None else bool(found)
+
+
+def _fused(args: list[Value], given: dict[str, Value]) -> int | None:
+    """The gates that a Linear(H, k * H) computes at once."""
+    sizes = [*args, *(given[name] for name in ("in_features", "out_features")[len(args) :] if name in given)]
+    return _blocks(sizes[1], sizes[0]) if len(sizes) > 1 else None
+
+
+def _blocks(tall: Value, wide: Value) -> int | None:
+    high, low = as_scaled(tall), as_scaled(wide)
+    if high is None or low is None or high.key != low.key or not low.factor:
+        return None
+    share = high.factor / low.factor
+    return int(share) if share.denominator == 1 and 1 <= share <= 8 else None
+
+
+def own_parameter(name: str, draw: Draw) -> Tensor | None:
+    """`self.weight_hh = nn.Parameter(torch.empty(4 * H, H))`: a parameter of the class itself."""
+    shape = draw.shape[0].items if len(draw.shape) == 1 and isinstance(draw.shape[0], Seq) else draw.shape
+    if not shape:
+        return None
+    part: Part = "hh" if "hh" in name else ("ih" if "ih" in name else "other")
+    gates = _blocks(shape[0], shape[1]) if len(shape) == 2 else None
+    owner = Layer(frozenset({"Custom"}), name, gates=gates)
+    return Tensor(Parameter(owner, name, len(shape) == 1, part, dims=len(shape), gates=gates))
+
+
+def tree(outline: ClassOutline, frame: Frame, depth: int = 0) -> Tree | Layer:
+    """`self` inside a class: a torch layer where the class derives from one, else what its methods assign."""
+    for base in outline.node.bases:
+        kinds = frame.outline.kinds(base)
+        if kinds is not None and kinds <= RECURRENT:
+            return Layer(kinds, "self")
+    if not outline.attributes and depth <= _DEEPEST:
+        outline.attributes = {"": Opaque()}  # a class that holds itself must come to an end
+        outline.attributes = _assigned(outline, frame)
+    children = dict(_inherited(outline, frame, depth)) | outline.attributes
+    closed = all(base in _NO_BASE for base in outline.bases) and bool(outline.bases)
+    return Tree("self", tuple(children.items()), closed)
+
+
+def _inherited(outline: ClassOutline, frame: Frame, depth: int) -> tuple[tuple[str, Value], ...]:
+    found: tuple[tuple[str, Value], ...] = ()
+    for name in outline.bases:
+        base = frame.outline.classes.get(name)
+        if base is not None and base is not outline and depth < _DEEPEST:
+            above = tree(base, frame, depth + 1)
+            found += above.children if isinstance(above, Tree) else ()
+    return found
+
+
+def _assigned(outline: ClassOutline, frame: Frame) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for method in outline.methods.values():
+        local = frame.inside(names=_arguments(method), scope=f"{outline.node.name}.{method.name}", owner=outline)
+        for node in statements(method.body):
+            _note(node, local, found)
+    return found
+
+
+def _arguments(method: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, Value]:
+    return {one.arg: Opaque(one.arg) for one in [*method.args.args, *method.args.kwonlyargs]}
+
+
+def _note(node: ast.stmt, local: Frame, found: dict[str, Value]) -> None:
+    if not (isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None):
+        return
+    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        text = dotted(target)
+        if text.startswith("self.") and text.count(".") == 1:
+            name = text.removeprefix("self.")
+            value = as_attribute(name, evaluate(node.value, local))
+            if isinstance(value, Layer | Tensor | Tree | Klass | Seq) or (isinstance(value, Opaque) and "(" in value.text):
+                found[name] = joined(found.get(name), value) if name in found else value
+        elif isinstance(target, ast.Name):
+            local.names[target.id] = evaluate(node.value, local)
+
+
+def as_attribute(name: str, value: Value) -> Value:
+    """What `self.name = value` holds: a layer goes by its attribute's name, a fresh tensor is a parameter."""
+    if isinstance(value, Draw):
+        return own_parameter(name, value) or Opaque("Parameter()")
+    return replace(value, key=name) if isinstance(value, Layer) else value

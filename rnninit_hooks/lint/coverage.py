@@ -1,0 +1,68 @@
+"""Which layers and directions a function reaches, against those that the layer has or may have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rnninit_hooks.lint.values import STACKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rnninit_hooks.lint.events import Journal, Write
+    from rnninit_hooks.lint.reading import Study
+    from rnninit_hooks.lint.values import Layer
+
+_FILLS = frozenset({"orthogonal", "xavier", "kaiming", "constant", "normal", "uniform", "eye", "rand", "add"})
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The first write to a layer in one entry, and all (layer, reverse) pairs that its writes reach."""
+
+    write: Write
+    owner: Layer
+    reached: frozenset[tuple[int, bool]]
+
+    @property
+    def forward_only(self) -> bool:
+        """True when no write goes to a reverse direction."""
+        return not any(reverse for _, reverse in self.reached)
+
+    @property
+    def first_only(self) -> bool:
+        """True when no write goes beyond layer 0."""
+        return {layer for layer, _ in self.reached} == {0}
+
+
+def reaches(study: Study) -> Iterator[Reach]:
+    """Every stack that some entry writes to by hard-coded names."""
+    for journal in study.journals:
+        for writes in _by_owner(journal).values():
+            pairs = frozenset((one.target.parameter.layer, one.target.parameter.reverse) for one in writes)
+            if not any(one.target.looped for one in writes):
+                yield Reach(writes[0], writes[0].target.parameter.owner, pairs)
+
+
+def _by_owner(journal: Journal) -> dict[str, list[Write]]:
+    found: dict[str, list[Write]] = {}
+    for write in journal.writes:
+        own = write.target.parameter
+        if own.owner.recurrent and own.owner.kinds & STACKS and write.op in _FILLS and "_l" in own.name:
+            found.setdefault(own.owner.key, []).append(write)
+    return found
+
+
+def candidates(study: Study, owner: Layer, write: Write) -> list[Layer]:
+    """The layers that a write may meet: the one built in sight, those of its kind in the file, or an unknown one.
+
+    Empty when there is no reason to think of any other than a single forward layer.
+    """
+    if owner.built:
+        return [owner]
+    built = [one for one in study.outline.built if one.kinds & owner.kinds]
+    if built:
+        return built
+    argument = owner.key.isidentifier() and owner.key != "self"
+    return [owner] if argument and write.scope.count(".") == 0 else []

@@ -1,0 +1,95 @@
+"""Calls into functions of the same file: arguments become names there, and its events are noted as seen from here."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from rnninit_hooks.lint.core import evaluate, run
+from rnninit_hooks.lint.frames import CALLS
+from rnninit_hooks.lint.values import UNKNOWN, Function, Layer, Opaque, Tree, joined
+
+if TYPE_CHECKING:
+    from rnninit_hooks.lint.frames import Frame
+    from rnninit_hooks.lint.outline import AnyFunction
+    from rnninit_hooks.lint.values import Value
+
+
+def enter(function: Function, call: ast.Call, frame: Frame) -> Value:
+    """Follow a call and give what it returns."""
+    values = [evaluate(one, frame) for one in call.args if not isinstance(one, ast.Starred)]
+    words = {word.arg: evaluate(word.value, frame) for word in call.keywords if word.arg}
+    return follow(function, values, words, frame)
+
+
+def follow(function: Function, values: list[Value], words: dict[str, Value], frame: Frame) -> Value:
+    """Follow a function with known arguments; one that is being followed already, or lies too deep, is left alone."""
+    node = function.node
+    if isinstance(node, ast.Lambda):
+        names = dict(zip([one.arg for one in node.args.args], values, strict=False))
+        return evaluate(node.body, frame.inside(names={**frame.names, **names}))
+    if id(node) in frame.calls or len(frame.calls) >= CALLS:
+        return UNKNOWN
+    if frame.no_grad:
+        frame.journal.seen_no_grad.add(id(node))
+    bound = [function.bound] if function.bound is not None and not _static(node) else []
+    inner = _frame(node, [*bound, *values], words, frame)
+    run(node.body, inner)
+    return _returned(inner)
+
+
+def _frame(node: AnyFunction, values: list[Value], words: dict[str, Value], frame: Frame) -> Frame:
+    names = given(node, frame)
+    names.update(zip([one.arg for one in [*node.args.posonlyargs, *node.args.args]], values, strict=False))
+    names.update({key: value for key, value in words.items() if key in names})
+    return frame.inside(
+        names=names, scope=_scope(frame, node), calls=(*frame.calls, id(node)),
+        no_grad=frame.no_grad or without_grad(node), returned=[],
+    )  # fmt: skip
+
+
+def _scope(frame: Frame, node: AnyFunction) -> str:
+    return f"{frame.scope}.{node.name}"[-200:]
+
+
+def given(node: AnyFunction, frame: Frame) -> dict[str, Value]:
+    """Arguments nobody gave: unknown, or the layer that their annotation names."""
+    names: dict[str, Value] = {}
+    for one in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
+        kinds = frame.outline.kinds(one.annotation) if one.annotation is not None else None
+        names[one.arg] = Layer(kinds, one.arg, sure=len(kinds) == 1) if kinds else Opaque(one.arg)
+    return names
+
+
+def _static(node: AnyFunction) -> bool:
+    return any(isinstance(one, ast.Name) and one.id == "staticmethod" for one in node.decorator_list)
+
+
+def without_grad(node: AnyFunction) -> bool:
+    """Whether a function is decorated with `no_grad` or `inference_mode`."""
+    return any(_names_no_grad(one) for one in node.decorator_list)
+
+
+def _names_no_grad(node: ast.expr) -> bool:
+    core = node.func if isinstance(node, ast.Call) else node
+    name = core.attr if isinstance(core, ast.Attribute) else getattr(core, "id", "")
+    return name in ("no_grad", "inference_mode")
+
+
+def _returned(frame: Frame) -> Value:
+    if not frame.returned:
+        return UNKNOWN
+    found = frame.returned[0]
+    for one in frame.returned[1:]:
+        found = joined(found, one)
+    return found
+
+
+def enter_each(function: Value, receiver: Value | None, call: ast.Call, frame: Frame) -> Value:
+    """`module.apply(f)`: f of every known layer inside, then of the module itself."""
+    if isinstance(function, Function) and isinstance(receiver, Layer | Tree):
+        children = [child for _, child in receiver.children] if isinstance(receiver, Tree) else []
+        for child in [*children, receiver]:
+            if isinstance(child, Layer | Tree):
+                follow(function, [child], {}, frame)
+    return receiver if receiver is not None else UNKNOWN

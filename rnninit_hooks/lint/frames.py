@@ -1,0 +1,64 @@
+"""Where the interpreter stands: what names hold, which branches it took, and what surrounds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rnninit_hooks.lint.events import Journal, Path
+    from rnninit_hooks.lint.outline import ClassOutline, Outline
+    from rnninit_hooks.lint.values import Value
+
+STEPS = 60_000
+DEEPEST = 40
+CALLS = 4
+
+
+class Spent(Exception):
+    """The budget of one entry is used up; what was seen until then stands."""
+
+
+@dataclass
+class Budget:
+    """How many expressions one entry may cost."""
+
+    left: int = STEPS
+    depth: int = 0
+
+    def spend(self) -> None:
+        """Take one."""
+        self.left -= 1
+        if self.left < 0:
+            raise Spent
+
+
+@dataclass
+class Frame:
+    """One function being followed."""
+
+    journal: Journal
+    outline: Outline
+    scope: str
+    names: dict[str, Value] = field(default_factory=dict)
+    owner: ClassOutline | None = None
+    path: Path = ()
+    no_grad: bool = False
+    caught: bool = False
+    narrowed: frozenset[str] | None = None
+    evidence: bool = False
+    guarded: frozenset[str] = frozenset()
+    calls: tuple[int, ...] = ()
+    budget: Budget = field(default_factory=Budget)
+    prefixes: tuple[str, ...] = ()
+    doubt: bool = False
+    """True where a condition about a parameter could not be decided: nothing is recorded there."""
+    returned: list[Value] = field(default_factory=list)
+
+    def branch(self, number: int, side: bool, **changes: object) -> Frame:
+        """The same place inside one branch of an `if`, with names of its own."""
+        return replace(self, names=dict(self.names), path=(*self.path, (number, side)), **changes)  # type: ignore[arg-type]
+
+    def inside(self, **changes: object) -> Frame:
+        """The same place and the same names in other surroundings, such as a `with no_grad()`."""
+        return replace(self, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,141 @@
+"""What a file declares before anything runs: imports, classes, functions, and the words it uses."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from rnninit_hooks.lint.values import RECURRENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rnninit_hooks.lint.source import Source
+    from rnninit_hooks.lint.values import Layer, Value
+
+AnyFunction: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+NORMS = frozenset({
+    "LayerNorm", "RMSNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "SyncBatchNorm",
+})  # fmt: skip
+_MODULES = ("nn", "torch")
+
+
+@dataclass
+class ClassOutline:
+    """One class: its methods, its bases by name, and what its attributes hold."""
+
+    node: ast.ClassDef
+    methods: dict[str, AnyFunction]
+    bases: tuple[str, ...]
+    attributes: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass
+class Outline:
+    """One file."""
+
+    source: Source
+    imports: dict[str, str]
+    functions: dict[str, AnyFunction]
+    classes: dict[str, ClassOutline]
+    words: frozenset[str]
+    built: set[Layer] = field(default_factory=set)
+
+    @property
+    def plain_rnn_only(self) -> bool:
+        """True when the only recurrent layer that the file names is the one without gates."""
+        return bool(self.words & {"RNN", "RNNCell"}) and not self.words & {"LSTM", "GRU", "LSTMCell", "GRUCell", "RNNBase"}
+
+    def kinds(self, node: ast.expr) -> frozenset[str] | None:
+        """The class of torch.nn that a name stands for: `nn.LSTM`, `torch.nn.GRU`, `LSTM` imported from torch.nn."""
+        name = dotted(node)
+        head, _, rest = name.partition(".")
+        full = self.imports.get(head)
+        if full is not None:
+            name = f"{full}.{rest}" if rest else full
+        elif not self._assumed(head, rest):
+            return None
+        root, _, last = name.rpartition(".")
+        return _kind(last) if not root or root.split(".")[0] in _MODULES else None
+
+    def _assumed(self, head: str, rest: str) -> bool:
+        """Names that no import explains: `nn.LSTM` counts, `LSTM` alone after `from torch.nn import *` only."""
+        if rest:
+            return head in _MODULES
+        return head not in self.classes and self.imports.get("*", "").startswith("torch")
+
+
+def _kind(last: str) -> frozenset[str] | None:
+    if last in RECURRENT:
+        return frozenset({last})
+    if last == "RNNBase":
+        return frozenset({"LSTM", "GRU", "RNN"})
+    if last == "RNNCellBase":
+        return frozenset({"LSTMCell", "GRUCell", "RNNCell"})
+    if last in NORMS:
+        return frozenset({"Norm"})
+    return frozenset({"Linear"}) if last == "Linear" else None
+
+
+def dotted(node: ast.AST) -> str:
+    """A chain of names as text, or "" for anything else.
+
+    >>> dotted(ast.parse("self.encoder.rnn", mode="eval").body)
+    'self.encoder.rnn'
+    """
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ""
+    return ".".join([node.id, *reversed(parts)])
+
+
+def outline(source: Source) -> Outline:
+    """Read a file's declarations."""
+    imports: dict[str, str] = {}
+    words: set[str] = set()
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports.update(_imported(node))
+        elif isinstance(node, ast.Attribute):
+            words.add(node.attr)
+        elif isinstance(node, ast.Name):
+            words.add(node.id)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 20:
+            words.add(node.value.upper())
+    body = list(statements(source.tree.body))
+    functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    classes = {node.name: _class(node) for node in body if isinstance(node, ast.ClassDef)}
+    return Outline(source, imports, functions, classes, frozenset(words))
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
+    for name in node.names:
+        if isinstance(node, ast.ImportFrom):
+            origin = node.module or ""
+            yield name.asname or name.name, origin if name.name == "*" else f"{'.' * node.level}{origin}.{name.name}"
+        elif name.asname:
+            yield name.asname, name.name
+        else:
+            head = name.name.partition(".")[0]
+            yield head, head
+
+
+def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a block and of the blocks inside it, functions and classes left closed."""
+    waiting = list(reversed(body))
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inner = [block for name in ("body", "orelse", "finalbody") for block in getattr(node, name, [])]
+            inner += [one for handler in getattr(node, "handlers", []) for one in handler.body]
+            waiting.extend(reversed([one for one in inner if isinstance(one, ast.stmt)]))
+
+
+def _class(node: ast.ClassDef) -> ClassOutline:
+    methods = {one.name: one for one in statements(node.body) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return ClassOutline(node, methods, tuple(dotted(base) for base in node.bases))

@@ -1,0 +1,101 @@
+"""A file is followed from every function it has, with unknown arguments, and from its top; each gives a journal."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rnninit_hooks.lint import calling, expressions, statements
+from rnninit_hooks.lint.building import tree
+from rnninit_hooks.lint.core import run
+from rnninit_hooks.lint.entering import given, without_grad
+from rnninit_hooks.lint.events import Journal
+from rnninit_hooks.lint.frames import Budget, Frame, Spent
+from rnninit_hooks.lint.outline import Outline, outline
+from rnninit_hooks.lint.outline import statements as every_statement
+from rnninit_hooks.lint.values import Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rnninit_hooks.lint.outline import AnyFunction, ClassOutline
+    from rnninit_hooks.lint.source import Source
+
+HANDLERS = (calling, expressions, statements)  # importing them fills the interpreter's tables
+_WORTH = re.compile(r"init|weight|bias|parameters|load_state_dict|fill_|\.data\b")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A file, what it declares, and what every entry into it does."""
+
+    source: Source
+    outline: Outline
+    journals: tuple[Journal, ...]
+
+    @property
+    def quiet(self) -> frozenset[int]:
+        """Functions that the file itself calls under `no_grad`."""
+        return frozenset().union(*(journal.seen_no_grad for journal in self.journals))
+
+
+def study(source: Source) -> Study:
+    """Follow a file. Raises RecursionError where a tree is deeper than Python's own stack."""
+    own = outline(source)
+    return Study(source, own, tuple(_journals(own)))
+
+
+def _journals(own: Outline) -> Iterator[Journal]:
+    yield _entry(own, "<module>", source=own.source.tree.body)
+    for function in own.functions.values():
+        yield from _function(own, function, None)
+    for one in own.classes.values():
+        for function in one.methods.values():
+            yield from _function(own, function, one)
+
+
+def _function(own: Outline, node: AnyFunction, owner: ClassOutline | None, outer: str = "") -> Iterator[Journal]:
+    if not _worth_following(own, node):
+        return
+    name = ".".join(part for part in (owner.node.name if owner else "", outer, node.name) if part)
+    yield _entry(own, name, node=node, owner=owner)
+    for inner in every_statement(node.body):
+        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _function(own, inner, None, name)
+
+
+def _worth_following(own: Outline, node: AnyFunction) -> bool:
+    lines = own.source.lines[node.lineno - 1 : node.end_lineno]
+    return _WORTH.search("\n".join(lines)) is not None
+
+
+def _entry(
+    own: Outline, name: str, *, node: AnyFunction | None = None, owner: ClassOutline | None = None,
+    source: list[ast.stmt] | None = None,
+) -> Journal:  # fmt: skip
+    journal = Journal(name)
+    frame = Frame(journal, own, name, owner=owner, budget=Budget())
+    if node is not None:
+        frame.calls = (id(node),)
+        frame.names, frame.no_grad = given(node, frame), without_grad(node)
+        _bind_self(node, owner, frame)
+    body = node.body if node is not None else source or []
+    try:
+        run(body, frame)
+    except Spent:  # what was seen within the budget stands
+        journal.cut_off = node or body[0]
+    return journal
+
+
+def _bind_self(node: AnyFunction, owner: ClassOutline | None, frame: Frame) -> None:
+    arguments = [*node.args.posonlyargs, *node.args.args]
+    static = any(getattr(one, "id", "") in ("staticmethod", "classmethod") for one in node.decorator_list)
+    if owner is None or not arguments or static:
+        return
+    scratch = frame.inside(journal=Journal("scratch"), budget=Budget())
+    try:
+        frame.names[arguments[0].arg] = tree(owner, scratch)
+    except Spent:
+        frame.names[arguments[0].arg] = Layer(frozenset(), "self")

@@ -1,0 +1,116 @@
+"""Paths become findings: files are found, followed and judged one by one."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rnninit_hooks.findings import CODES, Finding
+from rnninit_hooks.lint.checks import CHECKS, QUIET
+from rnninit_hooks.lint.pragmas import pragmas, silenced
+from rnninit_hooks.lint.reading import study
+from rnninit_hooks.lint.source import Source, parse, read, too_deep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from rnninit_hooks.lint.reading import Study
+
+_SKIPPED = frozenset({"__pycache__", "node_modules", "venv"})
+UNREAD = "RNN320"
+LINT_CODES = tuple(code for code in CODES if code.startswith(("RNN3", "RNN4")))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found in some files; `unread` counts those that could not be judged."""
+
+    files: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def unread(self) -> int:
+        """Files without a verdict."""
+        return sum(finding.code == UNREAD for finding in self.findings)
+
+    @property
+    def clean(self) -> bool:
+        """True when nothing is an error or a warning."""
+        return all(finding.level == "info" for finding in self.findings)
+
+
+def chosen(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> frozenset[str]:
+    """The codes to judge by: those selected, else all but the noisy ones; less those ignored. Prefixes count.
+
+    >>> "RNN401" in chosen(), sorted(chosen(["RNN40"])), "RNN303" in chosen(ignore=["RNN30"])
+    (False, ['RNN320', 'RNN401', 'RNN402'], False)
+    """
+    wanted, unwanted = tuple(select), tuple(ignore)
+    codes = {code for code in LINT_CODES if (code.startswith(wanted) if wanted else not code.startswith(QUIET))}
+    return frozenset(code for code in codes if not (unwanted and code.startswith(unwanted))) | {UNREAD}
+
+
+def lint_paths(paths: Iterable[Path], codes: frozenset[str] | None = None) -> Outcome:
+    """Judge files, and every `.py` file below folders. Raises FileNotFoundError for a path that does not exist."""
+    found: list[Finding] = []
+    number = 0
+    for path in files_of(paths):
+        number += 1
+        found.extend(_judged(read(path, str(path)), str(path), codes))
+    return Outcome(number, tuple(found))
+
+
+def lint_text(text: str, file: str = "<text>", codes: frozenset[str] | None = None) -> tuple[Finding, ...]:
+    """Judge source text.
+
+    >>> lint_text("import torch\\nlstm = torch.nn.LSTM(4, 8)\\ntorch.nn.init.orthogonal_(lstm.weight_hh_l0)")[0].code
+    'RNN302'
+    """
+    return tuple(_judged(parse(text.encode("utf-8", "surrogatepass"), file), file, codes))
+
+
+def studies(paths: Iterable[Path]) -> Iterator[Study]:
+    """Every file that can be followed, as the checks see it."""
+    for path in files_of(paths):
+        source = read(path, str(path))
+        if isinstance(source, Source):
+            with contextlib.suppress(RecursionError):  # such a file holds no intent that a person could read either
+                yield study(source)
+
+
+def files_of(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files as named, and Python files below folders in the order of their names; hidden folders are left out."""
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(path)
+        if path.is_dir():
+            yield from _below(path)
+        else:
+            yield path
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name in _SKIPPED:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            yield from _below(path)
+        elif path.suffix == ".py" and path.is_file():
+            yield path
+
+
+def _judged(source: Source | Finding | None, file: str, codes: frozenset[str] | None) -> list[Finding]:
+    judged = chosen() if codes is None else codes
+    if source is None:
+        return []
+    if isinstance(source, Finding):
+        return [source]
+    try:
+        followed = study(source)
+        found = [one for code, check in CHECKS.items() if code in judged for one in check(followed)]
+        standing = silenced(found, pragmas(source), judged)
+    except RecursionError:
+        return [too_deep(file)]
+    return sorted(standing, key=lambda one: (one.place.line, one.place.column, one.code) if one.place else (0, 0, ""))

@@ -1,0 +1,96 @@
+"""A file becomes a syntax tree, or the finding that says why not."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from rnninit_hooks.findings import CODES, Finding, Place
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LARGEST = 4_000_000
+_TORCH = re.compile(rb"\btorch\b")
+_SUBJECT = re.compile(rb"LSTM|GRU|RNN|lstm|gru|rnn|_[ih]h|all_weights|load_state_dict|parameters\(|// ?4")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A Python file that parses."""
+
+    file: str
+    text: str
+    tree: ast.Module
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines, for excerpts."""
+        return self.text.splitlines()
+
+    def place(self, node: ast.AST) -> Place:
+        """Where a node begins; columns count characters from 1."""
+        line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
+        text = self.lines[line - 1] if line <= len(self.lines) else ""
+        return Place(self.file, line, len(text.encode()[:column].decode(errors="replace")) + 1)
+
+    def finding(self, code: str, node: ast.AST, message: str, *, expected: str, fix: str) -> Finding:
+        """A finding at a node, with its line and a caret."""
+        place = self.place(node)
+        text = self.lines[place.line - 1] if place.line <= len(self.lines) else ""
+        excerpt = f"{text}\n{' ' * (place.column - 1)}^"
+        return Finding(code, message, CODES[code].level, place=place, expected=expected, fix=fix, excerpt=excerpt)
+
+
+def read(path: Path, name: str) -> Source | Finding | None:
+    """The source of a file; None for one in which torch or its parameters are never named, which is only parsed.
+
+    A file that is too large, is no UTF-8, does not parse or nests too deeply gives a finding, never an exception.
+    """
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            return _unread(name, f"the file has {size} bytes", f"at most {LARGEST}")
+        data = path.read_bytes()
+    except OSError as error:
+        return _unread(name, f"the file cannot be read: {error.strerror}", "a file that can be read")
+    return parse(data, name)
+
+
+def parse(data: bytes, name: str) -> Source | Finding | None:
+    """As `read`, from bytes."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = io.TextIOWrapper(io.BytesIO(data), encoding).read()
+    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+        return _unread(name, f"the bytes are no text: {_short(error)}", "UTF-8, or the encoding that the file declares")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of invalid escapes in other people's strings
+            tree = ast.parse(text, name)
+    except (SyntaxError, ValueError) as error:
+        return _unread(name, f"the text does not parse: {_short(error)}", "Python source", getattr(error, "lineno", None) or 1)
+    except (RecursionError, MemoryError):
+        return _unread(name, "the text nests too deeply to be parsed", "source that Python itself can compile")
+    return Source(name, text, tree) if _TORCH.search(data) and _SUBJECT.search(data) else None
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 160 else f"{text[:157]}..."
+
+
+def _unread(name: str, message: str, expected: str, line: int = 1) -> Finding:
+    fix = "mend the file, or leave it out of the paths"
+    return Finding("RNN320", message, "error", place=Place(name, line, 1), expected=expected, fix=fix)
+
+
+def too_deep(name: str) -> Finding:
+    """The finding for a tree that parses but nests deeper than it can be followed."""
+    return _unread(name, "the code nests too deeply to be followed", "source that people wrote")

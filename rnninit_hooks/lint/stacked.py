@@ -1,0 +1,61 @@
+"""Writes that treat the blocks of all gates as one matrix; shared by the checks of each scheme."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from rnninit_hooks.lint.values import GATES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rnninit_hooks.lint.events import Journal, Write
+    from rnninit_hooks.lint.reading import Study
+
+_RECURRENT = re.compile(r"lstm|gru|rnn|cell|recurrent", re.IGNORECASE)
+
+
+def whole_writes(study: Study, ops: frozenset[str]) -> Iterator[Write]:
+    """Writes of a whole fused weight by one of some schemes, each place once."""
+    seen: set[int] = set()
+    for journal in study.journals:
+        mixed = _mixed(journal)
+        for write in journal.writes:
+            if write.op in ops and id(write.node) not in seen | mixed and _fused(write):
+                seen.add(id(write.node))
+                yield write
+
+
+def _mixed(journal: Journal) -> set[int]:
+    """Places that plain layers of an unknown model reach as well: the scheme may be meant for those alone."""
+    return {
+        id(write.node) for write in journal.writes
+        if not write.target.parameter.owner.sure and not write.target.parameter.owner.recurrent
+    }  # fmt: skip
+
+
+def _fused(write: Write) -> bool:
+    own = write.target.parameter
+    matrix = write.target.whole and not write.target.copied and not own.bias and own.dims == 2 and own.part != "hr"
+    if not (matrix and write.fused):
+        return False
+    owner = write.target.parameter.owner
+    if owner.recurrent:
+        return True
+    return write.target.parameter.part == "hh" and bool(_RECURRENT.search(write.scope))
+
+
+def gates_text(write: Write) -> str:
+    """How many gates the matrix holds, in words: `4 gates`, `3 or 4 gates`."""
+    owner = write.target.parameter.owner
+    counts = sorted({GATES[kind] for kind in write.kinds if GATES[kind] > 1}) if owner.recurrent else [owner.gates or 0]
+    return f"{' or '.join(map(str, counts))} gates"
+
+
+def only_input(study: Study, write: Write) -> bool:
+    """Whether nothing but input weights passes this place."""
+    parts = {
+        one.target.parameter.part for journal in study.journals for one in journal.writes if one.node is write.node
+    }
+    return parts == {"ih"}

@@ -1,0 +1,31 @@
+"""RNN307: Xavier bounds, or Kaiming's fan-out, taken from the rows of all gates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rnninit_hooks.lint.stacked import gates_text, whole_writes
+from rnninit_hooks.lint.values import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rnninit_hooks.findings import Finding
+    from rnninit_hooks.lint.events import Write
+    from rnninit_hooks.lint.reading import Study
+
+
+def check(study: Study) -> Iterator[Finding]:
+    """Writes whose variance depends on the fan-out; Kaiming's default fan-in is the gate's own."""
+    for write in whole_writes(study, frozenset({"xavier", "kaiming"})):
+        if write.op == "xavier" or _by_fan_out(write):
+            name = "Xavier" if write.op == "xavier" else "Kaiming fan-out"
+            yield study.source.finding(
+                "RNN307", write.node, f"{name} takes the rows of {gates_text(write)} for the fan-out of one",
+                expected="the fans of one gate; those of the stack make the spread 0.63 (LSTM) or 0.71 (GRU) of what is meant",
+                fix="loop over `weight.data.chunk(gates)`, or write a rule `init: {kind: xavier_uniform}`; it works per gate",
+            )  # fmt: skip
+
+
+def _by_fan_out(write: Write) -> bool:
+    return any(key in ("mode", "#2") and value == Text("fan_out") for key, value in write.options)
