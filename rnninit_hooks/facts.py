@@ -20,7 +20,7 @@ _LARGE = 2**14
 
 def finite(value: Tensor) -> bool:
     """True when no element is nan or inf; one pass, since extremes carry both."""
-    return value.numel() == 0 or all(bound.isfinite().item() for bound in value.aminmax())
+    return value.numel() == 0 or all(math.isfinite(bound.item()) for bound in value.aminmax())
 
 
 def statistics(value: Tensor) -> dict[str, float]:

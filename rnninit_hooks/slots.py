@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import prod
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from rnninit_hooks.address import Address
 from rnninit_hooks.anatomy import Member, Organ, join
 from rnninit_hooks.layouts.model import Layout
+from rnninit_hooks.memo import lazily
 from rnninit_hooks.recipes.base import Block
 
 Region = tuple[tuple[int, int, int], ...]
@@ -43,7 +43,7 @@ class Piece:
         several = any((self.member.shape or ())[axis] > 1 for axis in self.dropped)
         return self.member.name + "".join(f":{self.region[axis][0]}" for axis in self.dropped if several)
 
-    @cached_property
+    @lazily
     def shape(self) -> tuple[int, ...]:
         """The piece's shape as stored."""
         return tuple(len(range(*bounds)) for axis, bounds in enumerate(self.region) if axis not in self.dropped)
@@ -77,7 +77,7 @@ class Slot:
     stack: Piece | None = None
     joint_in: int | None = None
 
-    @cached_property
+    @lazily
     def address(self) -> str:
         """The slot's name, the same string everywhere."""
         return self.name if self.gate is None and _simple(self.name) else str(Address(self.name, self.gate))
@@ -87,7 +87,7 @@ class Slot:
         """The parameter of the first piece."""
         return self.pieces[0].member
 
-    @cached_property
+    @lazily
     def names(self) -> tuple[str, ...]:
         """Every name that a rule's regex is searched in: those of the parameters, then that of their sum."""
         if len(self.pieces) == 1 and self.pieces[0].member.name == self.name:
@@ -104,7 +104,7 @@ class Slot:
         """The slot's shape in `W @ x` orientation."""
         return self.shape[::-1] if self.transposed else self.shape
 
-    @cached_property
+    @lazily
     def key(self) -> tuple[tuple[tuple[int, ...], Region], ...]:
         """What tells two names of one block from two blocks."""
         return tuple((piece.member.key, piece.region) for piece in self.pieces)
@@ -133,7 +133,7 @@ class Slot:
             return module.padding_idx
         return None
 
-    @cached_property
+    @lazily
     def block(self) -> Block:
         """What a recipe sees."""
         shape = self.block_shape

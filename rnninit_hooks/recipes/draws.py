@@ -108,8 +108,11 @@ class Keyed:
     @staticmethod
     def haars(draws: Sequence[Keyed], rows: int, columns: int) -> list[Tensor]:
         """What `haar` gives for each of several draws of one working dtype, in less time where matrices are small."""
-        with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
-            return _haars(draws, rows, columns)
+        with torch.inference_mode(False), torch.no_grad():
+            if not torch.is_autocast_enabled("cpu"):
+                return _haars(draws, rows, columns)
+            with torch.autocast("cpu", enabled=False):
+                return _haars(draws, rows, columns)
 
     @torch.inference_mode(False)
     def full(self, *shape: int, value: float) -> Tensor:

@@ -40,6 +40,8 @@ def unfit(block: Block, value: Tensor) -> tuple[Breach, ...]:
     """Why a value cannot be judged at all: another shape, nan or inf."""
     if tuple(value.shape) != block.shape:
         return (Breach("shape", str(tuple(value.shape)), str(block.shape)),)
+    if not value.numel() or all(math.isfinite(float(bound)) for bound in value.aminmax()):
+        return ()
     broken = int((~value.isfinite()).sum())
     if broken:
         return (Breach("finiteness", f"nan or inf in {broken} of {value.numel()} elements", "finite numbers"),)

@@ -113,7 +113,11 @@ class TestCriticalGain:
     def test_chi_is_one_at_the_gain_that_is_settled(self, hidden, seed, drive) -> None:
         of, inputs = block(hidden, hidden), Keyed(seed, "inputs").normal(30, 4, hidden) * drive
         bench = Bench(inputs)
-        done = settled(CriticalGain(), of, bench, seed)
+        try:
+            done = settled(CriticalGain(), of, bench, seed)
+        except PendingInit as none:  # a few units that the input saturates may have no critical gain; then it says so
+            assert hidden < 8 and drive > 0.5 and "no gain up to 10 with chi = 1 was found" in str(none)
+            return
         gain = float(torch.linalg.matrix_norm(done.value, 2))
         slopes = (1 - Bench(inputs).states(done.value).square()).square().mean()
         assert abs(gain**2 * float(slopes) - 1.0) <= 0.01 + 1e-9

@@ -144,7 +144,7 @@ class TestTaking:
     @pytest.mark.parametrize("ending", ENDINGS)
     def test_a_filled_value_is_nobody_else_s(self, tmp_path: Path, ending: str) -> None:
         file = saved(tmp_path / f"old{ending}", {"weight": torch.eye(2, dtype=torch.float64)})
-        recipe, of = find("pretrained")(path=str(file)), block(2, 2, address="weight")
+        recipe, of = find("pretrained")(path=str(file)), block(2, 2, address="weight", gate=None)
         filled(recipe, of).fill_(7.0)
         assert torch.equal(filled(recipe, of), torch.eye(2, dtype=torch.float64))
 

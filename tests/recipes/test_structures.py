@@ -114,7 +114,7 @@ class TestSpectra:
         assert (places.double().mean(0) - 0.2).abs().max() < 5.0 * math.sqrt(0.2 * 0.8 / 400)
 
     def test_nilpotent_draws_are_drawn_again(self) -> None:
-        """In shape (3, 3) with 3 elements a sixth of all draws and more have no cycle."""
+        """In shape (3, 3) with 3 elements 6 of the 84 choices have no cycle."""
         recipe, of, redrawn = example("spectral_radius", density=1 / 3), block(3, 3), 0
         for seed in range(200):
             first = recipe._gaussian(of, Keyed(seed, of.address))
@@ -124,7 +124,7 @@ class TestSpectra:
             if nilpotent:
                 redrawn += 1
                 assert not torch.equal(value != 0, first != 0) or not (value.matrix_power(3) == 0).all()
-        assert 10 < redrawn < 100
+        assert 2 < redrawn < 40
 
     @pytest.mark.parametrize("turned", [False, True])
     def test_draws_that_are_all_nilpotent_end_in_words(self, monkeypatch: pytest.MonkeyPatch, turned: bool) -> None:
@@ -349,7 +349,7 @@ class TestRecurrentBN:
         gru = replace(gate("new", 4), peers=("reset", "update", "new"))
         assert "needs the candidate gate 'cell' and another, and this module has reset, update, new" in str(recipe.refuse(gru))
         assert example("recurrent_bn", candidate="new").refuse(gru) is None
-        assert not recipe.claims(block(4, 4, kind="input", gate="cell")) and not recipe.claims(block(4, 4, kind="recurrent"))
+        assert not recipe.claims(block(4, 4, kind="input")) and not recipe.claims(block(4, 4, kind="recurrent", gate=None))
 
 
 def test_equality_with_a_pattern_is_exact_at_0_and_to_rounding_elsewhere() -> None:

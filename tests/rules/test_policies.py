@@ -143,7 +143,7 @@ def test_a_policy_is_named_by_itself_a_path_or_a_preset(tmp_path):
 
 
 def test_every_preset_says_in_one_sentence_what_it_is():
-    assert set(presets()) == {"lstm-classic", "gru-classic", "rnn-orthogonal", "torch-default"}
+    assert {"lstm-classic", "gru-classic", "rnn-orthogonal", "torch-default", "keras", "chrono"} <= set(presets())
     assert all(text.endswith(".") and len(text) > 20 for text in presets().values())
 
 
