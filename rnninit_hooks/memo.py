@@ -1,8 +1,10 @@
-"""A property that is computed once and then stands in the object's `__dict__`."""
+"""What keeps planning quick: properties computed once, and no garbage collection while many objects are made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar, overload
 
 from typing_extensions import Self
@@ -42,3 +44,22 @@ class lazily(Generic[T]):  # noqa: N801  # used as `functools.cached_property` i
             return self
         value = one.__dict__[self.name] = self.compute(one)
         return value
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Pause the cyclic collector, if it is on: it would walk every slot again and again while more are made.
+
+    >>> with uncollected():
+    ...     gc.isenabled()
+    False
+    >>> gc.isenabled()
+    True
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -15,6 +15,7 @@ from rnninit_hooks.anatomy import Member
 from rnninit_hooks.decisions import Decided, Decision, decide
 from rnninit_hooks.dissection import dissect
 from rnninit_hooks.measuring import unmeasurable
+from rnninit_hooks.memo import uncollected
 from rnninit_hooks.objections import objections
 from rnninit_hooks.probing.proposing import probed, unknown
 from rnninit_hooks.recipes.fills import Keep
@@ -66,7 +67,11 @@ def plan(model: nn.Module, policy: Policy | str | Path, *, probe: bool = False) 
     >>> decided.ok, decided.rows[0].address, decided.rows[0].recipe
     (True, 'weight_ih_l0[input]', 'xavier_uniform(gain=1.0)')
     """
-    policy = resolve(policy)
+    with uncollected():
+        return _planned(model, resolve(policy), probe)
+
+
+def _planned(model: nn.Module, policy: Policy, probe: bool) -> Plan:
     anatomy = dissect(model)
     decided = decide(policy, anatomy.slots)
     units = tuple(units_of(decided.decisions))
