@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import pytest
 import torch
@@ -128,3 +129,49 @@ class TestHaar:
             both = torch.cat([plain, other])
             gap = (torch.searchsorted(plain, both, right=True) - torch.searchsorted(other, both, right=True)).abs().max()
             assert gap.item() / 1500 * math.sqrt(1500 / 2) < 2.5
+
+
+@lru_cache(maxsize=2)
+def in_blocks(narrow: bool) -> torch.Tensor:
+    return torch.stack([Keyed(seed, "b", narrow=narrow).haar(200, 200).double() for seed in range(100)])
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+class TestHaarInBlocks:
+    """The same of matrices whose reflectors go in blocks, in both working dtypes."""
+
+    def test_entries_are_those_of_points_on_a_sphere(self, narrow: bool) -> None:
+        """A coordinate squared is Beta(1/2, 99.5) distributed; at 200 dimensions a normal is within 1e-3 of it."""
+        many = in_blocks(narrow)
+        for part in (many[:, :64, :64], many[:, 150:, 150:], many[:, :64, 150:], many[:, 150:, :64]):
+            assert kolmogorov(part * math.sqrt(200), phi) < 2.5
+
+    def test_traces_are_those_of_the_orthogonal_group(self, narrow: bool) -> None:
+        many = in_blocks(narrow)
+        traces = many.diagonal(dim1=1, dim2=2).sum(1)
+        squares = (many * many.mT).sum((1, 2))
+        assert abs(traces.mean().item()) < 5.0 / math.sqrt(100)
+        assert abs(traces.square().mean().item() - 1.0) < 5.0 * math.sqrt(2.0 / 100)
+        assert abs(squares.mean().item() - 1.0) < 5.0 * math.sqrt(2.0 / 100)
+
+    def test_both_determinants_come_equally_often(self, narrow: bool) -> None:
+        many = in_blocks(narrow)
+        signs = torch.linalg.slogdet(many).sign
+        assert 25 <= (signs > 0).sum().item() <= 75
+
+    def test_eigenangles_repel_each_other_and_spread_round_the_circle(self, narrow: bool) -> None:
+        """Spacings in units of their mean have variance 0.18 (Dyson's beta = 2), those of independent angles 1."""
+        many = in_blocks(narrow)
+        angles = torch.linalg.eigvals(many[:12]).angle()
+        upper = [one[one > 1e-6].sort().values for one in angles]
+        spacings = torch.cat([one.diff() * 200 / (2 * math.pi) for one in upper])
+        assert spacings.mean().item() == pytest.approx(1.0, abs=0.02)
+        assert 0.14 < spacings.var().item() < 0.22
+        bins = torch.histc(torch.cat(upper), 8, 0.0, math.pi) / sum(map(len, upper))
+        assert (bins - 1 / 8).abs().max() < 0.01
+
+    def test_a_fixed_rotation_changes_nothing(self, narrow: bool) -> None:
+        many = in_blocks(narrow)
+        fixed = Keyed(99, "rotation").haar(200, 200)
+        for turned in (many @ fixed, fixed @ many):
+            assert kolmogorov(turned[:, :3, 100:103] * math.sqrt(200), phi) < 2.5
