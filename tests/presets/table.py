@@ -27,6 +27,7 @@ CELLS: dict[str, tuple[type[nn.Module], ...]] = {
     "irnn": OF_RNN,
     "chrono": (*OF_LSTM, *OF_GRU),
     "np-rnn": OF_RNN,
+    "recurrent-bn": OF_LSTM,
     "as-found-stacked-orthogonal": (*OF_LSTM, *OF_GRU),
     "as-found-doubled-forget": OF_LSTM,
     "cleanrl": ALL,
@@ -36,6 +37,7 @@ PARTS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "jozefowicz": (("bias",), None),
     "chrono": (("bias",), None),
     "np-rnn": (("recurrent", "bias"), None),
+    "recurrent-bn": (("recurrent", "bias"), None),
     "as-found-stacked-orthogonal": (("recurrent",), None),
     "as-found-doubled-forget": (("bias",), "forget"),
 }
@@ -52,12 +54,16 @@ def text_of(name: str) -> str:
     return files("rnninit_hooks.presets").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def variants(cell: type[nn.Module]) -> Iterator[nn.Module]:
-    """Modules of one class with every option, in sizes where fans differ."""
+SQUARE = {"recurrent-bn"}
+"""Presets that say something of square recurrent blocks, which a module with proj_size has not."""
+
+
+def variants(cell: type[nn.Module], name: str = "") -> Iterator[nn.Module]:
+    """Modules of one class with every option that a preset takes, in sizes where fans differ."""
     if cell.__name__.endswith("Cell"):
         yield from (cell(12, 20, bias=bias) for bias in (True, False))
         return
-    projections = (0, 8) if cell is nn.LSTM else (0,)
+    projections = (0, 8) if cell is nn.LSTM and name not in SQUARE else (0,)
     for (layers, both), bias, size in itertools.product(((1, False), (1, True), (2, True)), (True, False), projections):
         yield cell(12, 20, num_layers=layers, bidirectional=both, bias=bias, **({"proj_size": size} if size else {}))
 

@@ -22,7 +22,7 @@ def test_the_table_names_every_packaged_preset():
 
 @EACH_CASE
 def test_a_preset_decides_what_it_speaks_of_on_its_cells_and_is_obeyed(name, cell):
-    for model in variants(cell):
+    for model in variants(cell, name):
         plan = ri.plan(model, name)
         assert plan.clean, str(plan)
         assert {row.address for row in plan.rows if row.status == "write"} == {r.address for r in plan.rows if decides(name, r)}
@@ -128,3 +128,11 @@ def test_the_command_line_lists_each_preset_with_its_line(capsys):
 
 def test_partial_presets_say_so():
     assert {name for name in FILES if ri.preset(name).untouched == "allow"} == set(PARTS)
+
+
+def test_recurrent_bn_sets_the_gain_of_batch_norm_and_leaves_the_projected_lstm_to_others():
+    model = nn.ModuleDict({"rnn": nn.LSTM(4, 6), "norm": nn.BatchNorm1d(6)})
+    ri.apply(model, "recurrent-bn")
+    assert model["norm"].weight.tolist() == pytest.approx([0.1] * 6) and not model["norm"].bias.any()
+    refused = ri.plan(nn.LSTM(4, 6, proj_size=3), "recurrent-bn")
+    assert {finding.code for finding in refused.findings if finding.level == "error"} == {"RNN105"}

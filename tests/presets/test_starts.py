@@ -28,6 +28,7 @@ ACCEPTED = {
     "irnn": {"irnn"},
     "chrono": set(),
     "np-rnn": {"irnn"},
+    "recurrent-bn": set(),
     "jozefowicz": {"keras lstm", "haiku lstm", "tf1 lstm", "haste lstm"},
     "as-found-stacked-orthogonal": {"keras lstm", "keras gru", "cleanrl lstm", "cleanrl gru"},
     "as-found-doubled-forget": {"joeynmt lstm"},
