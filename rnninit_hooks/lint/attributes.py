@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.core import unknown
 from rnninit_hooks.lint.events import Read
-from rnninit_hooks.lint.hints import kinds_of_name
+from rnninit_hooks.lint.hints import kinds_of_name, kinds_of_scope
 from rnninit_hooks.lint.outline import dotted
 from rnninit_hooks.lint.parameters import every_name, parameter
 from rnninit_hooks.lint.tensors import part, shape
@@ -110,9 +110,11 @@ def hinted(base: Opaque, name: str, frame: Frame) -> Layer | None:
     if not _PARAMETER.match(name) or not base.text or "(" in base.text or base.text in ("self", "cls"):
         return None
     pool = STACKS if "_l" in name else CELLS
-    kinds = (kinds_of_name(base.text, frame.outline) or pool) & pool
+    told = kinds_of_scope(frame)
+    kinds = (kinds_of_name(base.text, frame.outline) or told or pool) & (pool | STACKS)
+    kinds = frozenset(f"{kind}Cell" if pool is CELLS and kind in STACKS else kind for kind in kinds) & pool
     if frame.outline.plain_rnn_only:
         kinds &= {"RNN", "RNNCell"}
-    if pool is CELLS and not frame.outline.words & CELLS:
+    if pool is CELLS and not frame.outline.words & CELLS and not told:
         return None
     return Layer(kinds, base.text, sure=False) if kinds else None

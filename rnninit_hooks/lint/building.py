@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.arithmetic import as_scaled, number, whole
 from rnninit_hooks.lint.core import evaluate
+from rnninit_hooks.lint.iteration import note_append
 from rnninit_hooks.lint.outline import dotted, statements
 from rnninit_hooks.lint.values import (
     RECURRENT,
@@ -132,6 +133,8 @@ def _arguments(method: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, Valu
 
 
 def _note(node: ast.stmt, local: Frame, found: dict[str, Value]) -> None:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        note_append(node.value, local)
     if not (isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None):
         return
     for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
@@ -140,7 +143,7 @@ def _note(node: ast.stmt, local: Frame, found: dict[str, Value]) -> None:
             name = text.removeprefix("self.")
             value = as_attribute(name, evaluate(node.value, local))
             if isinstance(value, Layer | Tensor | Tree | Klass | Seq) or (isinstance(value, Opaque) and "(" in value.text):
-                found[name] = joined(found.get(name), value) if name in found else value
+                found[name] = joined(found[name], value) if name in found else value
         elif isinstance(target, ast.Name):
             local.names[target.id] = evaluate(node.value, local)
 

@@ -12,11 +12,12 @@ from rnninit_hooks.lint.building import construct, tree
 from rnninit_hooks.lint.core import evaluate, evaluates
 from rnninit_hooks.lint.entering import enter, enter_each
 from rnninit_hooks.lint.events import Chunk
-from rnninit_hooks.lint.iteration import members
+from rnninit_hooks.lint.iteration import members, note_append
 from rnninit_hooks.lint.moments import note_moment
 from rnninit_hooks.lint.outline import dotted
 from rnninit_hooks.lint.tensors import COPIES, equal_parts, part, shape, size, split, viewed
 from rnninit_hooks.lint.values import (
+    MOVED,
     UNKNOWN,
     Draw,
     Function,
@@ -51,6 +52,9 @@ def _call(node: ast.Call, frame: Frame) -> Value:
         return _formatted(receiver, name, [evaluate(one, frame) for one in node.args])
     if isinstance(receiver, Tensor):
         return _method(receiver, name, node, frame)
+    if isinstance(receiver, Seq) and name == "append":
+        note_append(node, frame)
+        return UNKNOWN
     return _by_name(name, receiver, node, frame)
 
 
@@ -75,7 +79,7 @@ def _by_name(name: str, receiver: Value | None, node: ast.Call, frame: Frame) ->
     if name in _DRAWS:
         return Draw(name, tuple(evaluate(one, frame) for one in node.args))
     if name == "Parameter":
-        return first if isinstance(first, Draw) else (Opaque("Parameter()") if not isinstance(first, Tensor) else first)
+        return first if isinstance(first, Draw | Tensor) else Opaque(MOVED if _moved(first) else "Parameter()")
     if name == "apply" and node.args:
         return enter_each(first, receiver, node, frame)
     if name in _ITERABLES:
@@ -87,12 +91,20 @@ def _by_name(name: str, receiver: Value | None, node: ast.Call, frame: Frame) ->
     return _callee(name, node, frame)
 
 
+def _moved(value: Value) -> bool:
+    """A parameter of another recurrent layer: weights are carried over, as exporters do, and nothing is initialised."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return isinstance(value, Opaque) and value.text.rpartition(".")[2].startswith(names)
+
+
 def _callee(name: str, node: ast.Call, frame: Frame) -> Value:
     function = evaluate(node.func, frame)
     if isinstance(function, Klass):
         return construct(function, node, frame)
-    if name == "ModuleList" or (name == "Sequential" and node.args):
-        return evaluate(node.args[0], frame) if name == "ModuleList" and node.args else Opaque(f"{name}()")
+    if name == "ModuleList":
+        return evaluate(node.args[0], frame) if node.args else Opaque(f"{name}()")
+    if name == "Sequential" and node.args:
+        return Seq(tuple(one for each in node.args for one in _spread(each, frame)))
     own = frame.outline.classes.get(name)
     if own is not None and not isinstance(node.func, ast.Attribute):
         return tree(own, frame, 1)
@@ -101,6 +113,13 @@ def _callee(name: str, node: ast.Call, frame: Frame) -> Value:
     for one in [*node.args, *(word.value for word in node.keywords)]:
         evaluate(one, frame)
     return Opaque(f"{dotted(node.func)}()")
+
+
+def _spread(node: ast.expr, frame: Frame) -> tuple[Value, ...]:
+    if not isinstance(node, ast.Starred):
+        return (evaluate(node, frame),)
+    found = evaluate(node.value, frame)
+    return found.items if isinstance(found, Seq) else (UNKNOWN,)
 
 
 def _builtin(name: str, receiver: Value | None, node: ast.Call, frame: Frame) -> Value:

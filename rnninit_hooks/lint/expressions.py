@@ -76,7 +76,8 @@ def _binary(node: ast.BinOp, frame: Frame) -> Value:
     if isinstance(left, Text) and operator == "Mod":
         return _filled(left.value, right)
     if isinstance(left, Seq) and isinstance(right, Seq) and operator == "Add":
-        return Seq(left.items + right.items, left.rest or right.rest)
+        every = left.items + right.items
+        return Seq(every[:_LONGEST], left.rest or right.rest or len(every) > _LONGEST)
     return calculate(operator, left, right)
 
 

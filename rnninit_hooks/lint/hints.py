@@ -46,7 +46,7 @@ def guess(text: str, node: ast.AST, frame: Frame) -> tuple[Layer, ...]:
     and a plain layer comes with it.
     """
     code = segment(node, frame)
-    kinds = kinds_of_name(text, frame.outline) or _by_scope(frame)
+    kinds = kinds_of_name(text, frame.outline) or kinds_of_scope(frame)
     plain = (Layer(frozenset({"Linear"}), text, sure=False, prefix="fc.", bias=True),) if kinds is None else ()
     if kinds is None and _SPECIFIC.search(code):
         kinds = STACKS
@@ -60,7 +60,8 @@ def guess(text: str, node: ast.AST, frame: Frame) -> tuple[Layer, ...]:
     return (*(Layer(kinds, text, sure=False, prefix=prefix) for prefix in prefixes[:3]), *plain)
 
 
-def _by_scope(frame: Frame) -> frozenset[str] | None:
+def kinds_of_scope(frame: Frame) -> frozenset[str] | None:
+    """The layers that a function named `init_lstm` or `gru_bias` is likely to be given."""
     name = frame.scope.rpartition(".")[2]
     return kinds_of_name(name, frame.outline) if re.search(r"init|forget|bias|reset", name) else None
 

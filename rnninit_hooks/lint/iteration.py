@@ -10,7 +10,7 @@ from rnninit_hooks.lint.arithmetic import whole
 from rnninit_hooks.lint.core import evaluate
 from rnninit_hooks.lint.hints import guess
 from rnninit_hooks.lint.outline import dotted
-from rnninit_hooks.lint.parameters import named
+from rnninit_hooks.lint.parameters import members_tree, named
 from rnninit_hooks.lint.values import UNKNOWN, Function, Layer, Num, Opaque, Seq, Tensor, Tree
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _of_call(call: ast.Call, loop: ast.AST, frame: Frame) -> Seq | None:
     if isinstance(call.func, ast.Attribute) and name in _PARAMETERS:
         return _parameters(call.func.value, name, loop, frame)
     if isinstance(call.func, ast.Attribute) and name in _MODULES:
-        return _modules(evaluate(call.func.value, frame), name)
+        return _modules(_as_module(evaluate(call.func.value, frame)), name)
     if isinstance(call.func, ast.Attribute) and name in ("items", "values") and isinstance(call.func.value, ast.Call):
         return _of_call(call.func.value, loop, frame) if _is_dict(call.func.value) else None
     if name == "dir" and len(call.args) == 1:
@@ -116,7 +116,7 @@ def _range(bounds: list[int | None]) -> Seq:
 
 
 def _parameters(node: ast.expr, name: str, loop: ast.AST, frame: Frame) -> Seq:
-    module = evaluate(node, frame)
+    module = _as_module(evaluate(node, frame))
     known = isinstance(module, Layer | Tree) and any(True for _ in named(module))
     sources: tuple[Layer | Tree, ...] = (module,) if known else ()  # type: ignore[assignment]
     if not known and isinstance(module, Opaque | Tree):
@@ -127,6 +127,10 @@ def _parameters(node: ast.expr, name: str, loop: ast.AST, frame: Frame) -> Seq:
     return Seq(tuple(Seq(pair) if name == "named_parameters" else pair[1] for pair in pairs))
 
 
+def _as_module(value: Value) -> Value:
+    return members_tree(value) if isinstance(value, Seq) else value
+
+
 def _modules(module: Value, name: str) -> Seq:
     found: list[Value] = [UNKNOWN]
     if isinstance(module, Tree):
@@ -134,6 +138,16 @@ def _modules(module: Value, name: str) -> Seq:
     elif isinstance(module, Layer):
         found = [module]
     return Seq(tuple(Seq((UNKNOWN, one)) if name.startswith("named") else one for one in found), rest=True)
+
+
+def note_append(call: ast.Call, frame: Frame) -> None:
+    """`layers.append(nn.LSTM(...))`, on a list whose members are known."""
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "append" and call.args:
+        text = dotted(call.func.value)
+        held = frame.names.get(text)
+        own = evaluate(call.args[0], frame)
+        if isinstance(held, Seq) and len(held.items) < MOST:
+            frame.names[text] = Seq((*held.items, UNKNOWN if isinstance(own, Seq) else own), held.rest)
 
 
 def bind(target: ast.expr, value: Value, frame: Frame) -> None:

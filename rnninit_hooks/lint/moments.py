@@ -28,8 +28,18 @@ def note_moment(node: ast.Call, name: str, frame: Frame) -> None:
         _add(node, "load", receiver, frame)
     elif receiver and _initialises(name, receiver, node):
         _add(node, "init", receiver, frame)
-    elif _INIT.match(name) and len(node.args) == 1 and dotted(node.args[0]) and not _asks(node):
+    elif _INIT.match(name) and _of_this_file(receiver, frame) and _names_one(node) and not _asks(node):
         _add(node, "init", dotted(node.args[0]), frame)
+
+
+def _of_this_file(receiver: str, frame: Frame) -> bool:
+    """A function, of this module or of another, or a method of `self`; what other objects do to a model they know best."""
+    head = receiver.partition(".")[0]
+    return receiver in ("", "self", "cls") or (head != "self" and head in frame.outline.imports)
+
+
+def _names_one(node: ast.Call) -> bool:
+    return len(node.args) == 1 and bool(dotted(node.args[0]))
 
 
 def _initialises(name: str, receiver: str, node: ast.Call) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
-from rnninit_hooks.lint.values import CELLS, GATES, STACKS, Layer, Parameter, Part, Tensor, Text, Tree
+from rnninit_hooks.lint.values import CELLS, GATES, STACKS, Layer, Parameter, Part, Seq, Tensor, Text, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"(weight|bias)_(ih|hh|hr)(?:_l(\d+)(_reverse)?)?\Z")
 _NORMS = frozenset({"Norm"})
+_DEEPEST, _WIDEST = 4, 12  # a list may hold itself, twice, and so on
 
 
 def parameter(owner: Layer, name: str) -> Parameter | None:
@@ -66,24 +67,30 @@ def _names(owner: Layer) -> tuple[str, ...]:
     return ("weight_ih", "weight_hh", *biases)
 
 
-def named(module: Layer | Tree) -> Iterator[tuple[Text, Tensor]]:
-    """What `named_parameters()` gives, as far as it is known."""
+def named(module: Layer | Tree, *, depth: int = _DEEPEST) -> Iterator[tuple[Text, Tensor]]:
+    """What `named_parameters()` gives, as far as it is known; no deeper than `depth` modules."""
     if isinstance(module, Layer):
         for name in every_name(module):
             own = parameter(module, name)
             if own is not None:
                 yield Text(module.prefix + name, module), Tensor(own, looped=True)
-        return
-    for attribute, child in module.children:
-        yield from _of_child(module, attribute, child)
+    elif depth:
+        for attribute, child in module.children:
+            yield from _of_child(module, attribute, child, depth - 1)
 
 
-def _of_child(tree: Tree, attribute: str, child: Value) -> Iterator[tuple[Text, Tensor]]:
+def _of_child(tree: Tree, attribute: str, child: Value, depth: int) -> Iterator[tuple[Text, Tensor]]:
     if isinstance(child, Tensor):
         yield Text(attribute, tree), replace(child, looped=True)
-    if isinstance(child, Layer):
-        for text, tensor in named(child):
+    below = members_tree(child) if isinstance(child, Seq) else child
+    if isinstance(below, Layer | Tree):
+        for text, tensor in named(below, depth=depth):
             yield Text(f"{attribute}.{text.value}", tree), tensor
+
+
+def members_tree(modules: Seq) -> Tree:
+    """A ModuleList or a Sequential as the module that it is: its members, the first of many, go by their numbers."""
+    return Tree("", tuple((str(index), one) for index, one in enumerate(modules.items[:_WIDEST])))
 
 
 def could_hold(text: str, how: str) -> bool:

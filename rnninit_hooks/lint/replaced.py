@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnninit_hooks.lint.values import Tensor
+from rnninit_hooks.lint.values import MOVED, Opaque, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,7 @@ def check(study: Study) -> Iterator[Finding]:
 
 
 def _replaces(write: Write) -> bool:
-    """A class that derives from a torch layer declares its own parameters; a tie to another layer is wanted."""
-    owner = write.target.parameter.owner
-    return write.how == "replace" and owner.recurrent and owner.key != "self" and not isinstance(write.value, Tensor)
+    """A class that derives from a torch layer declares its own parameters; what comes from another layer is wanted."""
+    owner, value = write.target.parameter.owner, write.value
+    carried = isinstance(value, Tensor) or value == Opaque(MOVED)
+    return write.how == "replace" and owner.recurrent and owner.key != "self" and not carried

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
@@ -45,6 +45,8 @@ class Scaled:
 
 
 ROWS, COLUMNS = "#rows", "#columns"
+DEEPEST = 5
+MOVED = "#moved"  # the text of an Opaque: a new Parameter that holds another layer's
 
 
 @dataclass(frozen=True)
@@ -141,10 +143,21 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Seq:
-    """A tuple or list whose members are known; `rest` says that it may go on."""
+    """A tuple or list whose members are known; `rest` says that it may go on.
+
+    Nested deeper than code about weights ever is, its members are forgotten: a list may hold itself, twice, and so on.
+    """
 
     items: tuple[Value, ...]
     rest: bool = False
+    depth: int = field(default=1, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        depth = 1 + max((one.depth for one in self.items if isinstance(one, Seq)), default=0)
+        if depth > DEEPEST:
+            object.__setattr__(self, "items", ())
+            object.__setattr__(self, "rest", True)
+        object.__setattr__(self, "depth", min(depth, DEEPEST))
 
 
 @dataclass(frozen=True)
@@ -183,7 +196,16 @@ def joined(one: Value | None, other: Value | None) -> Value:
         return one
     if isinstance(other, Layer | Tensor) and isinstance(one, Opaque) and one.text in ("", "None"):
         return other
+    if _holds_layers(one) and _holds_layers(other):
+        return Tree("", (("0", one), ("1", other)))  # only good for asking after parameters, which both may have
     return UNKNOWN
+
+
+def _holds_layers(value: Value) -> bool:
+    """No alternatives of alternatives: a hundred branches would make a tree of 2**100 leaves."""
+    if isinstance(value, Seq):
+        return any(isinstance(one, Layer | Tree) and _holds_layers(one) for one in value.items)
+    return isinstance(value, Layer) or (isinstance(value, Tree) and bool(value.key))
 
 
 def _both(one: Layer, other: Layer) -> Layer:

@@ -40,6 +40,12 @@ DEEP = {
     "own-base": "class A(A):\n    def init(self):\n        self.weight = 1\nA()",
     "class-cycle": "class A(nn.Module):\n    def __init__(self):\n        self.b = B()\nclass B(nn.Module):\n    def __init__(self):\n        self.a = A()\n        self.bias = 0",
     "regex": "import re\nfor name, p in lstm.named_parameters():\n    if re.match('(a+)+$', name):\n        nn.init.zeros_(p)",
+    "a-list-that-doubles": "a = [1, 2]\n" + "a = a + a\n" * 60,
+    "a-list-of-itself": "a, b = [1], [1]\n" + "a = [a, a]\nb = [b, b]\n" * 60 + "if c:\n    a = b\nfor x in a:\n    pass",
+    "a-list-that-grows-by-itself": "a = [lstm]\n" + "a.append(a)\n" * 60 + "for n, p in nn.Sequential(*a).named_parameters():\n    p.zero_()",
+    "a-module-of-itself": "a = lstm\n" + "a = nn.Sequential(a, a)\n" * 60 + "for n, p in a.named_parameters():\n    p.zero_()",
+    "alternatives": "a, b = lstm, nn.GRU(4, 4)\n" + "if c:\n    a = b\nelse:\n    b = [a]\n" * 60 + "nn.init.zeros_(a.bias_ih_l0)",
+    "a-text-that-doubles": "a = 'x'\n" + "a = f'{a}{a}'\na = a + a\na = '%s%s' % (a, a)\n" * 60,
     "eval-bomb": "x = eval('(' * 60)\ny = eval('lstm.bias_ih_l0.')",
 }
 
