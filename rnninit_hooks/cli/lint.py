@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnninit_hooks.cli.failures import CLEAN, FINDINGS, NOT_JUDGED, CannotJudge
-from rnninit_hooks.cli.output import page_width, print_json, print_lines, print_text
+from rnninit_hooks.cli.judging import of_lint
+from rnninit_hooks.cli.output import print_text, put, put_judgement
 from rnninit_hooks.findings import CODES
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def lint_command(options: Namespace, settings: Settings) -> int:
-    """Judge the files; 1 for an error or a warning, 2 where a file could not be judged."""
+    """Judge the files; 1 for a finding that the call fails on, 2 where a file could not be judged."""
     from rnninit_hooks.lint.runner import chosen, lint_paths
 
     codes = chosen(_codes("--select", settings.select), _codes("--ignore", settings.ignore))
@@ -31,10 +32,14 @@ def lint_command(options: Namespace, settings: Settings) -> int:
     if options.suggest:
         return _suggest(paths)
     outcome = lint_paths(paths, codes)
-    _deliver(outcome, settings.format)
+    judgement = of_lint(outcome, settings.fail_on)
+    if settings.format in ("text", "json"):
+        put(settings.format, options.output, lines=lambda width: _lines(outcome, width), document=lambda: _facts(outcome))
+    else:
+        put_judgement(judgement, settings.format, options.output)
     if outcome.unread:
         return NOT_JUDGED
-    return CLEAN if outcome.clean else FINDINGS
+    return FINDINGS if judgement.failed else CLEAN
 
 
 def _codes(flag: str, words: Sequence[str]) -> tuple[str, ...]:
@@ -57,14 +62,11 @@ def _suggest(paths: Sequence[Path]) -> int:
     return CLEAN
 
 
-def _deliver(outcome: Outcome, form: str) -> None:
-    if form == "json":
-        print_json({
-            "verb": "lint", "ok": all(one.level != "error" for one in outcome.findings), "clean": outcome.clean,
-            "files": outcome.files, "findings": [one.to_dict() for one in outcome.findings],
-        })  # fmt: skip
-    else:
-        print_lines(_lines(outcome, page_width()))
+def _facts(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "verb": "lint", "ok": all(one.level != "error" for one in outcome.findings), "clean": outcome.clean,
+        "files": outcome.files, "findings": [one.to_dict() for one in outcome.findings],
+    }  # fmt: skip
 
 
 def _lines(outcome: Outcome, width: int) -> Iterator[Text]:
