@@ -34,9 +34,9 @@ def spoken(command: str, form: str) -> str:
     return form
 
 
-def known_word(source: str, word: str, known: tuple[str, ...], *, noun: str) -> str:
+def known_word(source: str, word: object, known: tuple[str, ...], *, noun: str) -> str:
     """A word of a closed list, or the failure that says where the wrong one stands."""
-    if word not in known:
-        fix = did_you_mean(word, known) or "set one of these or unset it"
+    if not isinstance(word, str) or word not in known:
+        fix = did_you_mean(str(word), known) or "set one of these or unset it"
         raise CannotJudge(f"{source} {word!r}", f"no such {noun}", expected=" or ".join(known), fix=fix)
     return word

@@ -68,7 +68,8 @@ def _of_target(name: str, report: Report | FactTable) -> Subject:
     from rnninit_hooks.report.text import verdict
 
     rules = dict.fromkeys(row.rule for row in report.rows if row.rule)
-    return Subject(name, report.findings, report.allowed, tuple(rules), file, verdict(report))
+    open_ = dict.fromkeys(row.rule for row in report.rows if row.rule and (report.verb, row.status) == ("check", "write"))
+    return Subject(name, report.findings, report.allowed, tuple(rules), tuple(open_), file, verdict(report))
 
 
 def _table(rows: Sequence[SlotFacts]) -> tuple[tuple[str, ...], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from itertools import pairwise
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ def tell(failure: CannotJudge, words: Sequence[str]) -> None:
         return
     from rnninit_hooks.cli.output import print_text, write_file
 
-    file = _last(words, "--output", "-o") if words[0] in _WITH_REPORT_FILE else None
+    file = _last(words, "--output", short="-o") if words and words[0] in _WITH_REPORT_FILE else None
     try:
         if file and Path(file).parent.is_dir() and not Path(file).is_dir():
             write_file(Path(file), text)
@@ -51,11 +51,17 @@ def _document(failure: CannotJudge, words: Sequence[str]) -> str | None:
     return RENDERERS[form](of_failure(verb, failure)) if form in RENDERERS else None
 
 
-def _last(words: Sequence[str], *flags: str) -> str | None:
-    """What follows a flag, the last time that it is given."""
-    given = [after for word, after in pairwise(words) if word in flags]
-    given += [word.partition("=")[2] for word in words if word.startswith(tuple(f"{flag}=" for flag in flags))]
-    return given[-1] if given else None
+def _last(words: Sequence[str], flag: str, *, short: str = "") -> str | None:
+    """The value of a flag, the last time that it is given: after it, after `=`, or grown onto the short form."""
+    found = None
+    for word, after in zip_longest(words, words[1:]):
+        if word == flag or (short and word == short):
+            found = after
+        elif word.startswith(f"{flag}="):
+            found = word.partition("=")[2]
+        elif short and word.startswith(short):
+            found = word.removeprefix(short).removeprefix("=")
+    return found
 
 
 def _say(failure: CannotJudge) -> None:

@@ -30,4 +30,4 @@ def _line(subject: Subject, finding: Finding, *, several: bool) -> str:
     where = str(finding.place or finding.address or subject.name)
     if not finding.place and finding.address:
         text = text.removeprefix(one_line(f"{finding.address}:")).lstrip()
-    return one_line(f"{where}: {finding.code} {text}") + (one_line(f" [{subject.name}]") if several else "")
+    return one_line(f"{where}: {finding.code} {text}{f' [{subject.name}]' if several else ''}")

@@ -31,7 +31,7 @@ def render(judgement: Judgement) -> str:
 
 def _command(subject: Subject, finding: Finding, judgement: Judgement) -> str:
     where = {**_position(subject, finding, judgement), "title": title(finding)}
-    properties = ",".join(f"{key}={prop(value)}" for key, value in where.items())
+    properties = ",".join(f"{key}={prop(readable(value))}" for key, value in where.items())
     named = f"\nin {readable(subject.name)}" if len(judgement.subjects) > 1 and judgement.noun == "target" else ""
     return f"::{_COMMANDS[finding.level]} {properties}::{data(paragraph(finding) + named)}"
 

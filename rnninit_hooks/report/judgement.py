@@ -33,13 +33,15 @@ def fails(finding: Finding, fail_on: FailOn) -> bool:
 class Subject:
     """One target or file: what was found about it, what is excused, and the ids of the rules that it was judged by.
 
-    `file` is where a finding without a place belongs, where that is known. `table` is what was measured, its head first.
+    `unjudged` are rules that decide something of which it could not be said whether they hold. `file` is
+    where a finding without a place belongs, where that is known. `table` is what was measured, its head first.
     """
 
     name: str
     findings: tuple[Finding, ...] = ()
     allowed: tuple[tuple[Finding, str], ...] = ()
     rules: tuple[str, ...] = ()
+    unjudged: tuple[str, ...] = ()
     file: str | None = None
     note: str | None = None
     table: tuple[tuple[str, ...], ...] = ()

@@ -19,7 +19,7 @@ def render(judgement: Judgement) -> str:
     """A document in ASCII, so that no encoding can harm it.
 
     A finding that the call fails on is a failed case, a lesser one a passed case that tells it, an allowed one a skipped
-    case; every rule that a target was judged by and that no failed case names is a passed case.
+    case; every rule that a target was judged by and that no such case names is a passed one, or skipped if not judged.
     """
     suites = Tree.Element("testsuites", name=f"rnninit {judgement.verb}")
     if judgement.failure is not None:
@@ -47,14 +47,21 @@ def _suite(suites: Tree.Element, subject: Subject, judgement: Judgement) -> Tree
     for finding, reason in subject.allowed:
         skipped = Tree.SubElement(_case(suite, _name(finding)), "skipped", message=f"allowed: {one_line(reason)}")
         skipped.text = paragraph(finding)
+    _holding(suite, subject, judgement)
+    return suite
+
+
+def _holding(suite: Tree.Element, subject: Subject, judgement: Judgement) -> None:
+    """A case for every rule that holds; without rules, one for the subject as a whole."""
     failing = [finding for finding in subject.findings if fails(finding, judgement.fail_on) or finding.code == UNJUDGED]
-    blamed = {finding.rule for finding in failing}
+    blamed = {finding.rule for finding in (*failing, *(excused for excused, _ in subject.allowed))}
     for rule in subject.rules:
         if rule not in blamed:
-            _case(suite, one_line(rule))
-    if not (subject.rules or failing or judgement.failure):
+            case = _case(suite, one_line(rule))
+            if rule in subject.unjudged:
+                Tree.SubElement(case, "skipped", message="not judged")
+    if not (subject.rules or failing or judgement.failure is not None):
         _case(suite, judgement.verb)
-    return suite
 
 
 def _finding(suite: Tree.Element, finding: Finding, judgement: Judgement) -> None:

@@ -60,8 +60,8 @@ def _rule(code: str) -> dict[str, Any]:
     return {
         "id": code,
         "name": "".join(word.capitalize() for word in known.name.split("-")),
-        "shortDescription": message(f"{known.name}: {known.summary}"),
-        "help": {**message(page), "markdown": braces(page)},
+        "shortDescription": {"text": f"{known.name}: {known.summary}"},
+        "help": {"text": page, "markdown": page},
         "defaultConfiguration": {"level": _LEVELS[known.level]},
     }
 
@@ -112,9 +112,5 @@ def message(text: str) -> dict[str, str]:
     >>> message("keep {a} at b[0](c)")
     {'text': 'keep {{a}} at b\\\\[0](c)'}
     """
-    return {"text": _LINK.sub(r"\\[", braces(readable(text)))}
-
-
-def braces(text: str) -> str:
-    """Braces doubled, for a single one would begin a placeholder."""
-    return text.replace("{", "{{").replace("}", "}}")
+    doubled = readable(text).replace("{", "{{").replace("}", "}}")
+    return {"text": _LINK.sub(r"\\[", doubled)}
