@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def of_lint(outcome: Outcome, fail_on: FailOn) -> Judgement:
 
 def of_rule_files(verdicts: Iterable[FileVerdict]) -> Judgement:
     """What `rules` says of its files."""
-    subjects = [Subject(one.file, one.findings, note=count(one.rules, "rule")) for one in verdicts]
+    subjects = [Subject(one.file, one.findings, file=one.file, note=count(one.rules, "rule")) for one in verdicts]
     return _judgement("rules", subjects, noun="file", fail_on="warning")
 
 
@@ -61,8 +62,7 @@ def _judgement(verb: str, subjects: Sequence[Subject], *, noun: str, fail_on: Fa
 
 
 def _of_target(name: str, report: Report | FactTable) -> Subject:
-    path, colon, _ = name.rpartition(":")
-    file = path if colon and Path(path).is_file() else None
+    file = _source(name)
     if isinstance(report, FactTable):
         return Subject(name, report.findings, file=file, table=_table(report.rows), note=count(len(report.rows), "slot"))
     from rnninit_hooks.report.text import verdict
@@ -70,6 +70,12 @@ def _of_target(name: str, report: Report | FactTable) -> Subject:
     rules = dict.fromkeys(row.rule for row in report.rows if row.rule)
     open_ = dict.fromkeys(row.rule for row in report.rows if row.rule and (report.verb, row.status) == ("check", "write"))
     return Subject(name, report.findings, report.allowed, tuple(rules), tuple(open_), file, verdict(report))
+
+
+def _source(target: str) -> str | None:
+    """The file that a target was built from, where it is one."""
+    path = target.rpartition(":")[0]
+    return path if Path(path).is_file() else getattr(sys.modules.get(path), "__file__", None)
 
 
 def _table(rows: Sequence[SlotFacts]) -> tuple[tuple[str, ...], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnninit_hooks.report.paths import in_repository
+from rnninit_hooks.report.paths import standing
 from rnninit_hooks.report.sentences import paragraph, readable, title
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ def _command(subject: Subject, finding: Finding, judgement: Judgement) -> str:
 
 
 def _position(subject: Subject, finding: Finding, judgement: Judgement) -> dict[str, str]:
-    place = finding.place
-    file = in_repository(place.file if place else subject.file or "<none>", judgement)
+    file, place = standing(subject, finding, judgement)
     if file is None:
         return {}
     return {"file": file, "line": str(place.line), "col": str(place.column)} if place else {"file": file}

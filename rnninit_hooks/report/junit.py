@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Tree
 
 from rnninit_hooks.report.judgement import UNJUDGED, fails
+from rnninit_hooks.report.paths import standing
 from rnninit_hooks.report.sentences import one_line, paragraph, readable, title
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _unjudged(suites: Tree.Element, judgement: Judgement) -> None:
 def _suite(suites: Tree.Element, subject: Subject, judgement: Judgement) -> Tree.Element:
     suite = Tree.SubElement(suites, "testsuite", name=one_line(subject.name))
     for finding in subject.findings:
-        _finding(suite, finding, judgement)
+        _finding(suite, subject, finding, judgement)
     for finding, reason in subject.allowed:
         skipped = Tree.SubElement(_case(suite, _name(finding)), "skipped", message=f"allowed: {one_line(reason)}")
         skipped.text = paragraph(finding)
@@ -64,11 +65,13 @@ def _holding(suite: Tree.Element, subject: Subject, judgement: Judgement) -> Non
         _case(suite, judgement.verb)
 
 
-def _finding(suite: Tree.Element, finding: Finding, judgement: Judgement) -> None:
+def _finding(suite: Tree.Element, subject: Subject, finding: Finding, judgement: Judgement) -> None:
     case = _case(suite, _name(finding))
-    if finding.place:
-        case.set("file", one_line(finding.place.file))
-        case.set("line", str(finding.place.line))
+    file, place = standing(subject, finding, judgement)
+    if file is not None:
+        case.set("file", one_line(file))
+    if place is not None:
+        case.set("line", str(place.line))
     text = "\n".join(filter(None, [f"{finding.place}" if finding.place else "", paragraph(finding), finding.excerpt]))
     if finding.code == UNJUDGED or judgement.failure is not None:
         told = Tree.SubElement(case, "error", message=one_line(finding.message), type="could-not-judge")

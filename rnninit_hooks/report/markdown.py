@@ -36,7 +36,7 @@ def _capped(lines: Sequence[str], judgement: Judgement) -> Iterator[str]:
     for index, line in enumerate(sections):
         room -= len(line) + 1
         if room < 0:
-            left = sum(one.startswith("| ") for one in sections[index:])
+            left = sum(one.startswith("| <code>") for one in sections[index:])
             yield f"\n{count(left, 'row')} left out: the text would be longer than {LIMIT} characters."
             return
         yield line

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from rnninit_hooks.report.judgement import Judgement
+    from rnninit_hooks.findings import Finding, Place
+    from rnninit_hooks.report.judgement import Judgement, Subject
 
 _NO_FILE = ("builtin:", "pkg:", "<")
 
@@ -30,6 +31,19 @@ def in_repository(file: str, judgement: Judgement) -> str | None:
         return None
     whole = PurePath(os.path.normpath(judgement.folder / file))
     return (whole.relative_to(judgement.root) if whole.is_relative_to(judgement.root) else whole).as_posix()
+
+
+def standing(subject: Subject, finding: Finding, judgement: Judgement) -> tuple[str | None, Place | None]:
+    """The file of the repository that a finding stands in, and where in it.
+
+    A finding without a place, or whose rule stands in a packaged file, belongs to the subject's file as a whole: code
+    scanning on GitHub refuses a report in which one result has no file.
+    """
+    place = finding.place
+    file = in_repository(place.file, judgement) if place else None
+    if file is None:
+        return in_repository(subject.file, judgement) if subject.file else None, None
+    return file, place
 
 
 def as_uri(path: str) -> str:

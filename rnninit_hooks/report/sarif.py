@@ -10,7 +10,7 @@ from rnninit_hooks.findings import CODES
 from rnninit_hooks.report.fingerprint import Fingerprints
 from rnninit_hooks.report.formats import to_json
 from rnninit_hooks.report.judgement import UNJUDGED
-from rnninit_hooks.report.paths import as_uri, in_repository
+from rnninit_hooks.report.paths import as_uri, standing
 from rnninit_hooks.report.sentences import paragraph, readable
 from rnninit_hooks.report.words import visible
 
@@ -29,7 +29,7 @@ _LINK = re.compile(r"\[(?=[^\]]*\]\()")
 def render(judgement: Judgement) -> str:
     """One run, with every code that it names as a rule. Source: OASIS, SARIF 2.1.0 plus errata 01."""
     codes = sorted({finding.code for _, finding in _all(judgement)})
-    seen = Fingerprints()
+    seen = Fingerprints(judgement)
     results = [_result(subject, one, judgement, codes, seen) for subject, one in judgement.found]
     for subject, one, reason in judgement.allowed:
         excused = {"kind": "external", "status": "accepted", "justification": message(reason)["text"]}
@@ -61,9 +61,15 @@ def _rule(code: str) -> dict[str, Any]:
         "id": code,
         "name": "".join(word.capitalize() for word in known.name.split("-")),
         "shortDescription": {"text": f"{known.name}: {known.summary}"},
+        "fullDescription": {"text": _sight(page) or known.summary},
         "help": {"text": page, "markdown": page},
         "defaultConfiguration": {"level": _LEVELS[known.level]},
     }
+
+
+def _sight(page: str) -> str:
+    """The first paragraph of a page's section on what the code sees."""
+    return " ".join(page.partition("## What it sees")[2].strip().partition("\n\n")[0].split())
 
 
 def _invocation(judgement: Judgement) -> dict[str, Any]:
@@ -87,10 +93,10 @@ def _result(subject: Subject, finding: Finding, judgement: Judgement, codes: lis
 
 
 def _location(subject: Subject, finding: Finding, judgement: Judgement) -> dict[str, Any]:
-    file = in_repository(finding.place.file if finding.place else subject.file or "<none>", judgement)
+    file, place = standing(subject, finding, judgement)
     found: dict[str, Any] = {}
     if file is not None:
-        region = {"region": _region(finding.place)} if finding.place else {}
+        region = {"region": _region(place)} if place else {}
         found["physicalLocation"] = {"artifactLocation": _artifact(file), **region}
     if finding.address:
         found["logicalLocations"] = [{"fullyQualifiedName": visible(finding.address), "kind": "member"}]

@@ -101,6 +101,13 @@ def test_paths_are_those_of_the_repository(sources, monkeypatch):
     assert '"uri": "code/stacked.py"' in sources("lint", str(sources.folder / "code" / "stacked.py"), "--format", "sarif").out
 
 
+@pytest.mark.parametrize(("target", "file"), [("models.py:build", "models.py"), ("acme.nets:build", "acme/nets.py")])
+def test_every_result_has_a_file_although_its_rule_is_packaged(project, target, file):
+    run = json.loads(project("check", target, "--rules", "lstm-classic", "--format", "sarif").out)["runs"][0]
+    files = {result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in run["results"]}
+    assert files == {file}
+
+
 def test_an_inspection_is_a_table(project):
     page = project("inspect", "models.py:build", "--format", "html")
     text = project("inspect", "models.py:build", "--format", "markdown")

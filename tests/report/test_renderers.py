@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree as Tree
 
@@ -76,6 +77,7 @@ def test_a_preset_is_no_file_of_the_repository():
     assert lines("github", model(own)) == ["::error title=RNN101 idle-rule::idle%0Arule: a"]
     (result,) = json.loads(RENDERERS["sarif"](model(own)))["runs"][0]["results"]
     assert result["locations"] == [{}]
+    assert lines("github", model(replace(own, file="m.py"))) == ["::error file=part/m.py,title=RNN101 idle-rule::idle%0Arule: a"]
 
 
 def test_junit():
@@ -90,7 +92,7 @@ def test_junit():
     whole = suites(model())
     assert [whole.get(key) for key in ("name", "tests", "failures", "errors", "skipped")] == ["rnninit check", "6", "2", "0", "2"]
     first = next(whole.iter("testcase"))
-    assert (first.get("classname"), first.get("file"), first.get("line")) == ("nets.py:build", "init.rules.yaml", "5")
+    assert (first.get("classname"), first.get("file"), first.get("line")) == ("nets.py:build", "part/init.rules.yaml", "5")
     assert first[0].get("message") == "breaks orthogonal(gain=1.0)" and "fix: apply the policy" in first[0].text
 
 

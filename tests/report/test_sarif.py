@@ -61,6 +61,7 @@ def test_every_code_is_a_rule_with_its_page():
     for rule in rules:
         assert re.fullmatch(r"([A-Z][a-z0-9]*)+", rule["name"]) and rule["help"]["text"].startswith(f"# {rule['id']} ")
         assert rule["defaultConfiguration"]["level"] in ("error", "warning", "note") and rule["shortDescription"]["text"]
+        assert 20 < len(rule["fullDescription"]["text"]) < 1024 and not rule["fullDescription"]["text"].startswith("#")
 
 
 def test_a_message_has_neither_placeholders_nor_links():
