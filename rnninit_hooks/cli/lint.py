@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnninit_hooks.cli.failures import CLEAN, FINDINGS, NOT_JUDGED, CannotJudge
 from rnninit_hooks.cli.judging import of_lint
-from rnninit_hooks.cli.output import print_text, put, put_judgement
+from rnninit_hooks.cli.output import print_text, put, put_judgement, write_file
 from rnninit_hooks.findings import CODES
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def lint_command(options: Namespace, settings: Settings) -> int:
     if missing is not None:
         raise CannotJudge(f"PATH {str(missing)!r}", "no such file or folder", expected="a file or a folder", fix="check it")
     if options.suggest:
-        return _suggest(paths)
+        return _suggest(paths, settings.format, options.output)
     outcome = lint_paths(paths, codes)
     judgement = of_lint(outcome, settings.fail_on)
     if settings.format in ("text", "json"):
@@ -51,14 +51,20 @@ def _codes(flag: str, words: Sequence[str]) -> tuple[str, ...]:
     return tuple(word.upper() for word in words)
 
 
-def _suggest(paths: Sequence[Path]) -> int:
+def _suggest(paths: Sequence[Path], form: str, output: str | None) -> int:
+    if form not in ("text", "json"):
+        fix = "leave --format away, or --suggest"
+        raise CannotJudge("--suggest", f"a rule file is no {form}", expected="--format text", fix=fix)
     from rnninit_hooks.lint.runner import studies
     from rnninit_hooks.lint.suggest import suggestion
 
     text = suggestion(studies(paths))
     if text is None:
         raise CannotJudge("--suggest", "no initialisation of a recurrent layer is in these files", fix="name others")
-    print_text(text)
+    if output is None:
+        print_text(text)
+    else:
+        write_file(Path(output), text)
     return CLEAN
 
 

@@ -15,7 +15,7 @@ from rnninit_hooks.cli.forms import FAIL_ON, FORMATS, formats_of
 from rnninit_hooks.report import judgement
 from rnninit_hooks.report.renderers import LINES, RENDERERS
 
-from .conftest import IDLE
+from .conftest import BAD
 
 STACKED = "import torch\nrnn = torch.nn.GRU(4, 8)\ntorch.nn.init.orthogonal_(rnn.weight_hh_l0)\n"
 MILD = "import torch\nrnn = torch.nn.LSTM(4, 8)\ntorch.nn.init.ones_(rnn.bias_hh_l0[8:16])\n"
@@ -159,10 +159,10 @@ def test_no_words_at_all_under_a_format_of_the_environment(project, monkeypatch)
 
 @pytest.mark.parametrize("form", RENDERERS)
 def test_a_pipe_that_knows_ascii_only_and_a_reader_that_leaves(project, form):
-    project.write("größe文.yaml", IDLE)
-    words = [sys.executable, "-m", "rnninit_hooks", "plan", "models.py:build", "--rules", "größe文.yaml", "--format", form]
+    project.write("größe文.yaml", BAD)
+    words = [sys.executable, "-m", "rnninit_hooks", "rules", "größe文.yaml", "--format", form]
     ran = subprocess.run(words, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"}, check=False)
-    assert ran.returncode == 1 and b"RNN101" in ran.stdout and ran.stdout.isascii()
+    assert ran.returncode == 1 and b"RNN011" in ran.stdout and ran.stdout.isascii()
     left = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     left.stdout.close()
     err = left.stderr.read()
@@ -209,3 +209,11 @@ def test_a_wrong_fail_on_is_refused(project, monkeypatch):
     project.write("pyproject.toml", "[tool.rnninit]\nfail-on = 1\n")
     ran = project(*WARN)
     assert ran.code == 2 and "fail-on 1: no such level" in ran.err
+
+
+def test_a_suggestion_goes_to_a_file_and_is_no_report(sources):
+    said = sources("lint", "code/mild.py", "--suggest")
+    assert said.code == 0 and sources("lint", "code/mild.py", "--suggest", "-o", "new.yaml").out == ""
+    assert (sources.folder / "new.yaml").read_text(encoding="utf-8") == said.out
+    ran = sources("lint", "code/mild.py", "--suggest", "--format", "sarif")
+    assert ran.code == 2 and "--suggest: a rule file is no sarif" in ran.err
