@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rnninit_hooks.findings import Finding
+from rnninit_hooks.marks import unwritten
 from rnninit_hooks.measuring import judged_without_batch
 from rnninit_hooks.planning import Plan, plan
 from rnninit_hooks.probing.proposing import probed
@@ -58,7 +59,8 @@ def check(model: nn.Module, policy: Policy | str | Path, *, probe: bool = False)
     verdicts = _judged_together(tuple(_judge(unit) for unit in decided.units if _judgeable(unit)))
     shown = probed(model, everything=probe)
     partly = judged_without_batch(verdict.unit for verdict in verdicts)
-    findings = (*decided.findings, *shown, *_broken(verdicts), *_uneven(verdicts), *_unjudged(decided), *partly)
+    measured = (*_broken(verdicts), *_uneven(verdicts), *_unjudged(decided), *partly)
+    findings = (*unwritten(model), *decided.findings, *shown, *measured)
     own = tuple(finding for finding in findings if finding.code != "RNN110")
     stale = tuple(finding for finding in findings if finding.code == "RNN110")
     kept, allowed = weigh(decided.policy, own, stale_prefix="RNN2")

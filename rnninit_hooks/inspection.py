@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from rnninit_hooks.dissection import dissect
 from rnninit_hooks.fingerprints import Likeness
+from rnninit_hooks.marks import unwritten
 from rnninit_hooks.probing.habits import habits
 from rnninit_hooks.probing.likeness import likenesses, words
 from rnninit_hooks.probing.memory import memory_of, unmeasured
@@ -44,7 +45,7 @@ def inspect(model: nn.Module, *, probe: bool = False) -> FactTable:
     """
     slots = [slot for slot in dissect(model).slots if measurable(slot)]
     with torch.no_grad(), torch.autocast("cpu", enabled=False):
-        table = FactTable(tuple(_facts(slot) for slot in slots))
+        table = FactTable(tuple(_facts(slot) for slot in slots), findings=tuple(unwritten(model)))
     return _probed(model, slots, table) if probe else table
 
 
@@ -55,7 +56,7 @@ def _probed(model: nn.Module, slots: Sequence[Slot], table: FactTable) -> FactTa
     rows = tuple(_with_looks(row, likeness) for row in table.rows)
     with torch.no_grad():
         seen = (*habits(slots, memory, likeness), *unmeasured(model, memory))
-        found = (*seen, *probed(model, everything=False), *unknown(model, probe=True))
+        found = (*table.findings, *seen, *probed(model, everything=False), *unknown(model, probe=True))
     return FactTable(rows, memory, found)
 
 

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from rnninit_hooks.anatomy import Member
+from rnninit_hooks.findings import CODES, Finding
+from rnninit_hooks.report.words import count
 from rnninit_hooks.rows import Status
+
+if TYPE_CHECKING:
+    from torch import nn
 
 PENDING = "_rnninit_pending"
 GUEST = "_rnninit_guest"
@@ -17,3 +25,14 @@ def marked(member: Member) -> Status | None:
     if any(getattr(tensor, _KEPT, False) is True for tensor in stored):
         return "keep"
     return "loaded" if any(getattr(tensor, _LOADED, False) is True for tensor in stored) else None
+
+
+def unwritten(model: nn.Module) -> Iterator[Finding]:
+    """RNN119 when an initialisation is still pending, so that whoever looks at the numbers knows what they are worth."""
+    waiting = [path or "(root)" for path, module in model.named_modules() if PENDING in module.__dict__]
+    if waiting:
+        yield Finding(
+            "RNN119", f"an initialisation is pending on {count(len(waiting), 'module')}; it has not written what is there now",
+            CODES["RNN119"].level, address=waiting[0], expected="a model whose first forward has run",
+            fix="call ri.materialize(model) before, or run one forward",
+        )  # fmt: skip

@@ -152,6 +152,16 @@ class TestProbes:
         stack = filled(Orthogonal(), block(256, 64))
         assert Orthogonal().law(block(64, 64), stack[:64])
 
+    @given(st.integers(9, 60), st.integers(0, 99), st.integers(0, 99))
+    def test_errors_that_cancel_along_a_row_are_seen(self, size: int, first: int, second: int) -> None:
+        """W = I + a u uᵀ with u = (e_i - e_j)/√2: every row of W Wᵀ - I sums to zero, so that no constant probe sees it."""
+        i, j = first % size, (first + 1 + second % (size - 1)) % size
+        value = torch.eye(size, dtype=torch.float64)
+        value[[i, j, i, j], [i, j, j, i]] += torch.tensor([0.05, 0.05, -0.05, -0.05], dtype=torch.float64)
+        assert (value @ value.mT - torch.eye(size)).sum(1).abs().max() < 1e-12
+        (breach,) = Orthogonal().law(block(size, size), value)
+        assert "32 probes" in breach.law
+
     def test_a_real_large_block(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.undo()
         of = block(4100, 4100)
