@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnninit_hooks.cli.failures import CannotJudge, did_you_mean
+from rnninit_hooks.cli.forms import FAIL_ON, FORMATS, known_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMATS = ("text", "json")
-_KEYS = ("rules", "targets", "layouts", "select", "ignore")
+    from rnninit_hooks.report.judgement import FailOn
+
+_KEYS = ("rules", "targets", "layouts", "select", "ignore", "fail-on")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Settings:
     layouts: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    fail_on: FailOn = "warning"
 
     def required_rules(self) -> str:
         """The rules, or the failure that says where they could be named."""
@@ -65,11 +68,10 @@ def settings(folder: Path, environment: Mapping[str, str], *, flags: Mapping[str
 
 
 def _with_environment(found: Settings, environment: Mapping[str, str]) -> Settings:
-    chosen = environment.get("RNNINIT_FORMAT") or found.format
-    if chosen not in FORMATS:
-        fix = did_you_mean(chosen, FORMATS) or "set one of these or unset it"
-        raise CannotJudge(f"RNNINIT_FORMAT {chosen!r}", "no such format", expected=" or ".join(FORMATS), fix=fix)
-    return replace(found, format=chosen, rules=environment.get("RNNINIT_RULES") or found.rules)
+    form = known_word("RNNINIT_FORMAT", environment.get("RNNINIT_FORMAT") or found.format, FORMATS, noun="format")
+    level = environment.get("RNNINIT_FAIL_ON") or found.fail_on
+    fail_on: Any = known_word("RNNINIT_FAIL_ON", level, FAIL_ON, noun="level")
+    return replace(found, format=form, fail_on=fail_on, rules=environment.get("RNNINIT_RULES") or found.rules)
 
 
 def _from_file(folder: Path) -> Settings:
@@ -122,7 +124,8 @@ def _read(file: Path, table: Mapping[str, Any]) -> Settings:
         raise CannotJudge(where, f"layouts is {files!r}", expected="a list of files", fix=fix)
     found = tuple(str(file.parent / name) for name in files)
     select, ignore = (_words(where, key, table.get(key, [])) for key in ("select", "ignore"))
-    return Settings(_located(rules, file.parent), own, layouts=found, select=select, ignore=ignore)
+    fail_on: Any = known_word(f"{where} fail-on", table.get("fail-on", "warning"), FAIL_ON, noun="level")
+    return Settings(_located(rules, file.parent), own, layouts=found, select=select, ignore=ignore, fail_on=fail_on)
 
 
 def _words(where: str, key: str, value: Any) -> tuple[str, ...]:

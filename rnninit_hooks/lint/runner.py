@@ -25,10 +25,15 @@ LINT_CODES = tuple(code for code in CODES if code.startswith(("RNN3", "RNN4")))
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was found in some files; `unread` counts those that could not be judged."""
+    """What was found in some files; `names` are all that were judged, `unread` counts those that could not be."""
 
-    files: int
+    names: tuple[str, ...]
     findings: tuple[Finding, ...]
+
+    @property
+    def files(self) -> int:
+        """How many files there were."""
+        return len(self.names)
 
     @property
     def unread(self) -> int:
@@ -55,11 +60,11 @@ def chosen(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> frozenset[
 def lint_paths(paths: Iterable[Path], codes: frozenset[str] | None = None) -> Outcome:
     """Judge files, and every `.py` file below folders. Raises FileNotFoundError for a path that does not exist."""
     found: list[Finding] = []
-    number = 0
+    names: list[str] = []
     for path in files_of(paths):
-        number += 1
+        names.append(str(path))
         found.extend(_judged(read(path, str(path)), str(path), codes))
-    return Outcome(number, tuple(found))
+    return Outcome(tuple(names), tuple(found))
 
 
 def lint_text(text: str, file: str = "<text>", codes: frozenset[str] | None = None) -> tuple[Finding, ...]:
