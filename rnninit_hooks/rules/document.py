@@ -14,7 +14,7 @@ from rnninit_hooks.findings import Finding, Place
 from rnninit_hooks.rules.scalars import REFUSED, scalar
 
 Path = tuple[str | int, ...]
-DEEPEST, MOST_NODES, LARGEST = 32, 100_000, 1024 * 1024
+DEEPEST, MOST_NODES, LARGEST = 32, 6_000, 64 * 1024
 _AGAIN = "\0again"  # no key can be spelt so: a key that is left out must not move the place of one that stays
 _BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")  # where YAML ends a line; str.splitlines knows more
 

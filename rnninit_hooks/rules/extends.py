@@ -13,7 +13,7 @@ from rnninit_hooks.rules.models import Allow, Rule, Setting
 from rnninit_hooks.rules.parsing import Parsed, parse
 from rnninit_hooks.rules.words import did_you_mean
 
-DEEPEST = 16
+DEEPEST, MOST = 16, 100
 PRESETS = Path(__file__).parent.parent / "presets"
 _NAMES = "name builtin:NAME, pkg:package/file.yaml, or a path"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -50,6 +50,8 @@ def merge(parsed: Parsed, base: Path | None, reading: Reading, chain: tuple[str,
     if parsed.head is None:
         return merged
     own = len(parsed.document.problems)
+    if _too_many(parsed.document, extends=parsed.head.extends, drop=parsed.head.drop):
+        return merged
     for index, name in enumerate(parsed.head.extends):
         path = ("extends", index) if ("extends", index) in parsed.document.values else ("extends",)
         _extend(merged, name, parsed.document, parsed.document.place(path), base, reading, chain)
@@ -59,6 +61,15 @@ def merge(parsed: Parsed, base: Path | None, reading: Reading, chain: tuple[str,
     _drop(merged, parsed, complete=complete)
     _add(merged, parsed)
     return merged
+
+
+def _too_many(document: Document, **lists: tuple[str, ...]) -> bool:
+    for key, names in lists.items():
+        if len(names) > MOST:
+            fix = "split the file, and let one extend the other"
+            document.add("RNN018", f"`{key}` has {len(names)} entries, more than {MOST}", document.place((key,)), fix=fix)
+            return True
+    return False
 
 
 def _extend(

@@ -11,6 +11,7 @@ from rnninit_hooks.recipes.base import Recipe
 from rnninit_hooks.recipes.registry import find, kinds
 from rnninit_hooks.rules.document import Document, Path, shortened
 from rnninit_hooks.rules.models import Allow, Match, Rule, Setting, Word, _several
+from rnninit_hooks.rules.patterns import one_budget
 from rnninit_hooks.rules.problems import report, shown
 from rnninit_hooks.rules.versions import VERSIONS
 from rnninit_hooks.rules.words import did_you_mean
@@ -56,7 +57,8 @@ def parse(document: Document) -> Parsed:
         return Parsed(document, None)
     _editors_key(document)
     head = _head(document)
-    rules = _rules(document, document.data.get("rules"))
+    with one_budget():
+        rules = _rules(document, document.data.get("rules"))
     allow = document.data.get("allow")
     allowed = [_valid(document, ("allow", i), Allow, item) for i, item in enumerate(allow if isinstance(allow, list) else [])]
     _duplicates(document)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 SEARCH_SECONDS = 0.25
 LONGEST = 1000
 _PROBE_SECONDS, _PROBING_SECONDS = 0.05, 0.8
+_left: ContextVar[list[float] | None] = ContextVar("seconds left for probing the patterns of one file", default=None)
 _LENGTHS = (24, 48, 400)
 _COMMON = ("a", "0", "_", ".", "aA0_")
 _NAMES = ("encoder.layers.0.rnn.weight_hh_l0_reverse", "decoder.blocks.11.attention.in_proj_weight", "bias_l0")
@@ -72,13 +75,27 @@ def trouble(pattern: str) -> str | None:
     return _explosion(pattern)
 
 
+@contextmanager
+def one_budget() -> Iterator[None]:
+    """Probe all patterns that are met inside in the time of one: a thousand slow ones stop no machine."""
+    token = _left.set([_PROBING_SECONDS])
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
 def _explosion(pattern: str) -> str | None:
     """Probing ends after a while: what is merely slow passes, and each search has its own timeout later."""
-    end = time.perf_counter() + _PROBING_SECONDS
-    for text in itertools.takewhile(lambda _: time.perf_counter() < end, _probes(pattern)):
-        if _too_slow(pattern, text):
-            return f"takes exponential time, for instance on {text[:12]!r}… ({len(text)} characters)"
-    return None
+    budget, start = _left.get() or [_PROBING_SECONDS], time.perf_counter()
+    end = start + budget[0]
+    try:
+        for text in itertools.takewhile(lambda _: time.perf_counter() < end, _probes(pattern)):
+            if _too_slow(pattern, text):
+                return f"takes exponential time, for instance on {text[:12]!r}… ({len(text)} characters)"
+        return None
+    finally:
+        budget[0] -= time.perf_counter() - start
 
 
 def _too_slow(pattern: str, text: str) -> bool:

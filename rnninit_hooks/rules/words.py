@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import lru_cache
 
 HABITS = {
     "name": "id", "pattern": "parameter", "regex": "parameter", "param": "parameter", "params": "parameter", "gates": "gate",
@@ -13,13 +14,20 @@ HABITS = {
 }  # fmt: skip
 
 
+_LONGEST = 60  # nobody mistypes a longer word, and comparing takes the square of the length
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or nothing.
 
     >>> did_you_mean("ortogonal", ["orthogonal", "zeros"]), did_you_mean("gates", ["gate", "kind"])
     ("; did you mean 'orthogonal'?", "; did you mean 'gate'?")
     """
-    names = list(known)
+    return _nearest(word[:_LONGEST], tuple(known))
+
+
+@lru_cache(maxsize=1024)
+def _nearest(word: str, names: tuple[str, ...]) -> str:
     habit = HABITS.get(word.lower())
     guesses = [habit] if habit in names else difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f"; did you mean {guesses[0]!r}?" if guesses else ""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rnninit_hooks as ri
 from rnninit_hooks.rules import patterns
 from rnninit_hooks.rules.repeats import burden
 
@@ -132,3 +133,16 @@ def test_refusing_a_pattern_costs_little_memory():
     grown, verdicts = ran.stdout.split(" ", 1)
     assert verdicts.strip() == "[True, True, True, False]"
     assert int(grown) < 64 * 1024
+
+
+def test_a_thousand_slow_patterns_take_the_time_of_one(monkeypatch):
+    """Each that explodes costs two probes; the file is refused for the first of them, and the machine is not held up."""
+    searches = []
+    real = patterns._found
+    monkeypatch.setattr(patterns, "_found", lambda pattern, name, seconds: searches.append(pattern) or real(pattern, name, seconds))
+    rules = "".join(f"  - {{id: r{i}, match: {{parameter: '(a+)+{i}'}}, init: {{kind: zeros}}}}\n" for i in range(300))
+    with pytest.raises(ri.RuleFileError) as caught:
+        ri.loads("version: 1\nrules:\n" + rules)
+    refused = [finding for finding in caught.value.findings if finding.code == "RNN010"]
+    assert 1 <= len(refused) < 100 and len(set(searches)) < 100
+    assert patterns._left.get() is None
