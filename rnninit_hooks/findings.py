@@ -117,6 +117,8 @@ CODES: dict[str, Code] = _table(
     ("RNN114", "regex-timeout", "error", "a pattern took too long on a parameter name"),
     ("RNN115", "kept-because-touched", "warning", "a pending slot was written by somebody else and is kept"),
     ("RNN116", "layout-not-probed", "info", "a module could not be probed, so that its layout is not proved"),
+    ("RNN117", "expired-allow", "warning", "an `allow` entry is past its day"),
+    ("RNN118", "stale-baseline", "warning", "a finding in the baseline no longer occurs"),
     ("RNN119", "initialisation-pending", "warning", "a model is looked at while its initialisation is still pending"),
     ("RNN120", "batch-needed", "error", "a rule measures a batch, and the verb has none"),
     ("RNN201", "law-broken", "error", "a slot does not obey the recipe that its rule asks for"),
