@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -76,6 +77,21 @@ class Finding:
             "fix": self.fix, "excerpt": self.excerpt,
         }  # fmt: skip
         return {key: value for key, value in facts.items() if value is not None}
+
+
+STALE = ("RNN110", "RNN117", "RNN118", "RNN322")
+"""Codes that say of an excuse that it is no longer one."""
+
+
+def counts(findings: Iterable[Finding], **set_aside: int) -> dict[str, int]:
+    """How many findings stand, by level, how many were set aside and how, and how many say that an excuse is stale.
+
+    >>> counts([Finding("RNN110", "excuses nothing", level="warning")], allowed=3)
+    {'errors': 0, 'warnings': 1, 'infos': 0, 'allowed': 3, 'stale': 1}
+    """
+    own = tuple(findings)
+    levels = {f"{level}s": sum(one.level == level for one in own) for level in ("error", "warning", "info")}
+    return {**levels, **set_aside, "stale": sum(one.code in STALE for one in own)}
 
 
 def _table(*rows: tuple[str, str, Level, str]) -> dict[str, Code]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMATS = ("text", "json")
-_KEYS = ("rules", "targets", "layouts", "select", "ignore")
+_KEYS = ("rules", "targets", "layouts", "select", "ignore", "baseline")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ class Settings:
     layouts: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    baseline: str | None = None
+    folder: Path | None = None
+    """Where the pyproject.toml stands that was read."""
 
     def required_rules(self) -> str:
         """The rules, or the failure that says where they could be named."""
@@ -122,7 +125,17 @@ def _read(file: Path, table: Mapping[str, Any]) -> Settings:
         raise CannotJudge(where, f"layouts is {files!r}", expected="a list of files", fix=fix)
     found = tuple(str(file.parent / name) for name in files)
     select, ignore = (_words(where, key, table.get(key, [])) for key in ("select", "ignore"))
-    return Settings(_located(rules, file.parent), own, layouts=found, select=select, ignore=ignore)
+    baseline = _baseline(where, table.get("baseline"), file.parent)
+    return Settings(
+        _located(rules, file.parent), own, layouts=found, select=select, ignore=ignore, baseline=baseline, folder=file.parent
+    )
+
+
+def _baseline(where: str, value: Any, folder: Path) -> str | None:
+    if value is not None and not (isinstance(value, str) and value):
+        fix = 'write baseline = "rnninit.baseline.json"'
+        raise CannotJudge(where, f"baseline is {value!r}", expected="the path of a file", fix=fix)
+    return None if value is None else _beside(value, folder)
 
 
 def _words(where: str, key: str, value: Any) -> tuple[str, ...]:
@@ -135,7 +148,11 @@ def _located(rules: str | None, folder: Path) -> str | None:
     """A path is relative to the file that names it; a word without suffix that is no file there is a preset."""
     if rules is None or not _is_path(rules, folder):
         return rules
-    path = folder / rules
+    return _beside(rules, folder)
+
+
+def _beside(name: str, folder: Path) -> str:
+    path = folder / name
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 

@@ -1,0 +1,140 @@
+"""`rnninit baseline`: what stands today is written down; from then on the file only shrinks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rnninit_hooks.baseline.debts import LintDebt, ModelDebt, missing, refusal, shrunk, taken
+from rnninit_hooks.baseline.files import DEFAULT_NAME, Baseline, written
+from rnninit_hooks.cli.failures import CLEAN, FINDINGS, CannotJudge
+from rnninit_hooks.cli.known import baseline_at, lint_scope, scope_of
+from rnninit_hooks.cli.output import print_json, print_text, write_file
+from rnninit_hooks.findings import CODES
+
+if TYPE_CHECKING:
+    from rnninit_hooks.cli.commands import Job
+    from rnninit_hooks.findings import Finding
+
+D = TypeVar("D", ModelDebt, LintDebt)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section before and after: `added` and `removed` are changes, `outside` is what stands and is not known."""
+
+    name: str
+    after: Counter[Any]
+    added: Counter[Any] = field(default_factory=Counter)
+    removed: Counter[Any] = field(default_factory=Counter)
+    outside: Counter[Any] = field(default_factory=Counter)
+    refused: tuple[Finding, ...] = ()
+
+
+def baseline_command(job: Job) -> int:
+    """Write the file; 1 where something stands that is not in it."""
+    path = _path(job)
+    old = baseline_at(str(path)) if path.exists() else Baseline()
+    lint = job.options.lint
+    models = _models(job, path, old.models) if job.options.targets or not lint else None
+    source = _lint(job, path, old.lint) if lint else None
+    new = Baseline(models.after if models else old.models, source.after if source else old.lint)
+    if written(new) + "\n" != old.text:
+        write_file(path, written(new))
+    sections = [section for section in (models, source) if section]
+    _say(path, sections, job.settings.format)
+    return FINDINGS if any(section.outside or section.refused for section in sections) else CLEAN
+
+
+def _path(job: Job) -> Path:
+    if job.options.output:
+        return Path(job.options.output)
+    return Path(job.settings.baseline or (job.settings.folder or Path()) / DEFAULT_NAME)
+
+
+def _models(job: Job, path: Path, old: Counter[ModelDebt] | None) -> Section:
+    from rnninit_hooks.checking import check
+
+    policy, rules = job.policy, job.settings.required_rules()
+    now: Counter[ModelDebt] = Counter()
+    standing: list[Finding] = []
+    scopes = {}
+    for target in job.targets:
+        report = job.on(target, lambda model: check(model, policy))
+        scope = scope_of(target, rules, str(path), arguments=job.options.arg)
+        scopes[scope.target, scope.rules] = scope
+        now |= taken(report.findings, scope.key)
+        standing += report.findings
+    judged = lambda debt: (debt.target, debt.rules) in scopes  # noqa: E731
+    return _section("models", old, now, judged, standing, grow=job.options.grow)
+
+
+def _lint(job: Job, path: Path, old: Counter[LintDebt] | None) -> Section:
+    from rnninit_hooks.cli.lint import judged_paths
+
+    paths, codes, outcome = judged_paths(job.options.lint, job.settings)
+    if outcome.unread:
+        raise CannotJudge(
+            "--lint", f"{outcome.unread} of {outcome.files} files cannot be judged, so nothing was written",
+            fix="mend them, or leave them out of the paths", findings=[one for one in outcome.findings if one.code == "RNN320"],
+        )  # fmt: skip
+    scope = lint_scope(outcome, str(path), paths=paths, codes=codes)
+    now = taken(outcome.findings, scope.key)
+    return _section("lint", old, now, scope.judged, outcome.findings, grow=job.options.grow)
+
+
+def _section(
+    name: str, old: Counter[D] | None, now: Counter[D], judged: Callable[[D], bool], standing: Iterable[Finding], *, grow: bool
+) -> Section:
+    """A section that was never taken takes all that stands; another one shrinks, and grows on request alone."""
+    before: Counter[D] = Counter() if old is None else old
+    kept = shrunk(before, now, judged=judged)
+    more = missing(kept, now)
+    add = more if grow or old is None else Counter[D]()
+    refused = tuple(one for one in standing if one.level != "info" and refusal(one.code))
+    return Section(name, kept + add, add, before - kept, more - add, refused)
+
+
+def _say(path: Path, sections: Iterable[Section], form: str) -> None:
+    if form == "json":
+        print_json({"verb": "baseline", "file": str(path), **{section.name: _facts(section) for section in sections}})
+    else:
+        print_text("\n".join(_lines(path, sections)))
+
+
+def _facts(section: Section) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    parts = {"added": section.added, "removed": section.removed, "outside": section.outside}
+    told = {name: [{**asdict(debt), "count": number} for debt, number in sorted(own.items())] for name, own in parts.items()}
+    return {"known": section.after.total(), **told, "refused": [one.to_dict() for one in section.refused]}
+
+
+def _lines(path: Path, sections: Iterable[Section]) -> Iterator[str]:
+    for section in sections:
+        for sign, own in (("+", section.added), ("-", section.removed), ("?", section.outside)):
+            yield from (f"{sign} {_named(debt, number)}" for debt, number in sorted(own.items()))
+        for finding in section.refused:
+            yield f"! {finding.address or finding.place or 'the model'}: {finding.code} {CODES[finding.code].name} cannot be in"
+            yield f"  a baseline: {refusal(finding.code)}"
+        yield _summary(path, section)
+
+
+def _named(debt: ModelDebt | LintDebt, number: int) -> str:
+    times = f"{number} x " if number > 1 else ""
+    said = f"{times}{debt.code} {CODES[debt.code].name}"
+    if isinstance(debt, LintDebt):
+        return f"{debt.file}: {said}: {debt.line}"
+    rule = f" (rule {debt.rule!r})" if debt.rule else ""
+    return f"{debt.target}: {said} {debt.address or 'the model'}{rule}"
+
+
+def _summary(path: Path, section: Section) -> str:
+    said = f"{path}: {section.name}: {section.after.total()} known, {section.added.total()} added, "
+    said += f"{section.removed.total()} removed"
+    if not section.outside:
+        return said
+    return f"{said}; {section.outside.total()} not known and not added: mend them, or add them with --grow"
