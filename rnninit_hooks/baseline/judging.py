@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeVar
 
-from rnninit_hooks.baseline.debts import LintDebt, ModelDebt, split, taken
+from rnninit_hooks.baseline.debts import LintDebt, ModelDebt, split
 from rnninit_hooks.findings import CODES, Finding
 
 if TYPE_CHECKING:
@@ -85,11 +84,6 @@ def outcome_settled(outcome: Outcome, baseline: Baseline, scope: LintScope) -> O
     """As `report_settled`, for the lint."""
     parted = split(outcome.findings, baseline.lint or {}, key=scope.key, judged=scope.judged)
     return replace(outcome, findings=(*parted.new, *gone(parted.stale, baseline)), known=parted.known)
-
-
-def counted(report: Report, scope: ModelScope) -> Counter[ModelDebt]:
-    """What a report owes."""
-    return taken(report.findings, scope.key)
 
 
 def gone(stale: Mapping[D, int], baseline: Baseline) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,10 +12,12 @@ from rnninit_hooks.baseline.debts import LintDebt, ModelDebt, missing, refusal, 
 from rnninit_hooks.baseline.files import DEFAULT_NAME, Baseline, written
 from rnninit_hooks.cli.failures import CLEAN, FINDINGS, CannotJudge
 from rnninit_hooks.cli.known import baseline_at, lint_scope, scope_of
-from rnninit_hooks.cli.output import print_json, print_text, write_file
+from rnninit_hooks.cli.output import page_width, print_json, print_lines, write_file
 from rnninit_hooks.findings import CODES
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from rnninit_hooks.cli.commands import Job
     from rnninit_hooks.findings import Finding
 
@@ -24,7 +26,11 @@ D = TypeVar("D", ModelDebt, LintDebt)
 
 @dataclass(frozen=True)
 class Section:
-    """One section before and after: `added` and `removed` are changes, `outside` is what stands and is not known."""
+    """One section before and after.
+
+    `added` and `removed` are changes, `outside` is what stands and is not known, `refused` what no baseline can hold,
+    `unjudged` how much is kept of what was not judged.
+    """
 
     name: str
     after: Counter[Any]
@@ -32,6 +38,7 @@ class Section:
     removed: Counter[Any] = field(default_factory=Counter)
     outside: Counter[Any] = field(default_factory=Counter)
     refused: tuple[Finding, ...] = ()
+    unjudged: int = 0
 
 
 def baseline_command(job: Job) -> int:
@@ -56,20 +63,19 @@ def _path(job: Job) -> Path:
 
 
 def _models(job: Job, path: Path, old: Counter[ModelDebt] | None) -> Section:
-    from rnninit_hooks.checking import check
-
     policy, rules = job.policy, job.settings.required_rules()
+    from rnninit_hooks.checking import check  # after the rules: it wakes torch
+
     now: Counter[ModelDebt] = Counter()
     standing: list[Finding] = []
-    scopes = {}
+    scopes: set[tuple[str, str]] = set()
     for target in job.targets:
-        report = job.on(target, lambda model: check(model, policy))
         scope = scope_of(target, rules, str(path), arguments=job.options.arg)
-        scopes[scope.target, scope.rules] = scope
-        now |= taken(report.findings, scope.key)
-        standing += report.findings
-    judged = lambda debt: (debt.target, debt.rules) in scopes  # noqa: E731
-    return _section("models", old, now, judged, standing, grow=job.options.grow)
+        findings = job.on(target, lambda model: check(model, policy)).findings
+        now |= taken(findings, scope.key)
+        standing += findings
+        scopes.add((scope.target, scope.rules))
+    return _section("models", old, now, lambda debt: (debt.target, debt.rules) in scopes, standing, grow=job.options.grow)
 
 
 def _lint(job: Job, path: Path, old: Counter[LintDebt] | None) -> Section:
@@ -95,32 +101,39 @@ def _section(
     more = missing(kept, now)
     add = more if grow or old is None else Counter[D]()
     refused = tuple(one for one in standing if one.level != "info" and refusal(one.code))
-    return Section(name, kept + add, add, before - kept, more - add, refused)
+    unjudged = sum(number for debt, number in kept.items() if not judged(debt))
+    return Section(name, kept + add, add, before - kept, more - add, refused, unjudged)
 
 
 def _say(path: Path, sections: Iterable[Section], form: str) -> None:
     if form == "json":
         print_json({"verb": "baseline", "file": str(path), **{section.name: _facts(section) for section in sections}})
     else:
-        print_text("\n".join(_lines(path, sections)))
+        print_lines(_lines(path, sections))
 
 
 def _facts(section: Section) -> dict[str, Any]:
-    from dataclasses import asdict
-
     parts = {"added": section.added, "removed": section.removed, "outside": section.outside}
     told = {name: [{**asdict(debt), "count": number} for debt, number in sorted(own.items())] for name, own in parts.items()}
-    return {"known": section.after.total(), **told, "refused": [one.to_dict() for one in section.refused]}
+    numbers = {"known": section.after.total(), "unjudged": section.unjudged}
+    return {**numbers, **told, "refused": [finding.to_dict() for finding in section.refused]}
 
 
-def _lines(path: Path, sections: Iterable[Section]) -> Iterator[str]:
+def _lines(path: Path, sections: Iterable[Section]) -> Iterator[Text]:
+    from rnninit_hooks.report.flow import prose
+    from rnninit_hooks.report.words import visible
+
     for section in sections:
-        for sign, own in (("+", section.added), ("-", section.removed), ("?", section.outside)):
-            yield from (f"{sign} {_named(debt, number)}" for debt, number in sorted(own.items()))
-        for finding in section.refused:
-            yield f"! {finding.address or finding.place or 'the model'}: {finding.code} {CODES[finding.code].name} cannot be in"
-            yield f"  a baseline: {refusal(finding.code)}"
-        yield _summary(path, section)
+        for text in (*_changes(section), _summary(path, section)):
+            yield from prose(visible(text), width=page_width(), hang=4)
+
+
+def _changes(section: Section) -> Iterator[str]:
+    for word, own in (("added", section.added), ("removed", section.removed), ("not added", section.outside)):
+        yield from (f"{word}: {_named(debt, number)}" for debt, number in sorted(own.items()))
+    for finding in section.refused:
+        where = finding.address or finding.place or "the model"
+        yield f"refused: {finding.code} {CODES[finding.code].name} at {where} cannot be in a baseline: {refusal(finding.code)}"
 
 
 def _named(debt: ModelDebt | LintDebt, number: int) -> str:
@@ -133,8 +146,7 @@ def _named(debt: ModelDebt | LintDebt, number: int) -> str:
 
 
 def _summary(path: Path, section: Section) -> str:
-    said = f"{path}: {section.name}: {section.after.total()} known, {section.added.total()} added, "
-    said += f"{section.removed.total()} removed"
-    if not section.outside:
-        return said
-    return f"{said}; {section.outside.total()} not known and not added: mend them, or add them with --grow"
+    said = [f"{section.after.total()} known", f"{section.added.total()} added", f"{section.removed.total()} removed"]
+    said += [f"{section.unjudged} of them not judged and kept"] if section.unjudged else []
+    left = f"; {section.outside.total()} not added: mend them, or add them with --grow" if section.outside else ""
+    return f"{path}: {section.name}: {', '.join(said)}{left}"

@@ -26,7 +26,8 @@ def baseline_at(path: str) -> Baseline:
     try:
         return read(Path(path))
     except BaselineError as error:
-        fix = "restore it from version control, or remove it and run `rnninit baseline`"
+        there = Path(path).exists()
+        fix = "restore it from version control, or remove it and run `rnninit baseline`" if there else None
         raise CannotJudge(f"--baseline {path!r}", str(error).removeprefix(f"{path}: "), fix=fix) from error
 
 

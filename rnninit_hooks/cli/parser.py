@@ -103,7 +103,7 @@ def _known(one: Parser) -> None:
 
 
 def _baseline_command(commands: argparse._SubParsersAction[Parser]) -> None:
-    one = _command(commands, "baseline", "write down the findings that stand today; later runs only remove what is gone")
+    one = _command(commands, "baseline", "write down today's findings; from then on the file only shrinks")
     one.add_argument("targets", nargs="*", metavar="TARGET", help="default: targets in pyproject.toml, without --lint")
     one.add_argument("--lint", nargs="+", metavar="PATH", help="Python files, or folders of them, judged as `lint` does")
     one.add_argument("--grow", action="store_true", help="also add what is new to an existing file, and print it")
