@@ -14,7 +14,8 @@ _SUMMARY = "Say, apply, see and enforce how PyTorch modules are initialised, gat
 _EPILOG = """\
 TARGET is package.module:name or path/to/file.py:name, where name is a class, a
 factory or a module instance. Defaults come from [tool.rnninit] in the nearest
-pyproject.toml (rules, targets, ...), then RNNINIT_RULES, RNNINIT_FORMAT, then flags.
+pyproject.toml (rules, targets, baseline), then RNNINIT_RULES, RNNINIT_FORMAT,
+then flags.
 
 exit status: 0 clean, 1 findings (errors or warnings), 2 could not judge"""
 

@@ -43,7 +43,7 @@ def test_a_finding_that_is_gone_fails_the_item_of_the_rest(known):
     known.write("models.py", models.replace("model.bias_ih_l0[8:16] = 0", "pass"))
     ran = known()
     ran.assert_outcomes(passed=3, failed=1, skipped=1)
-    ran.stdout.fnmatch_lines([f"{FILE}:4:1: RNN118 stale-baseline warning: 1 known finding of RNN202*", "FAILED init.rules.yaml::models.py:shut::_policy*"])
+    ran.stdout.fnmatch_lines([f"{FILE}:4:1: RNN118 stale-baseline warning: 1 known finding of", "FAILED init.rules.yaml::models.py:shut::_policy*"])
 
 
 def test_a_mangled_file_is_an_error_of_each_item(known):
