@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rnninit_hooks.cli.settings import FORMATS
 from tests.pytest_plugin.conftest import plugin_words
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +42,7 @@ class Team:
         file.write_text(text.replace(old, new, 1))
 
     def run(self, step: str) -> tuple[int, str]:
-        command, *words = shlex.split(step if "github" in FORMATS else step.removesuffix(" --format github"))
+        command, *words = shlex.split(step)
         module = {"rnninit": ["rnninit_hooks"], "pytest": ["pytest", *plugin_words(), "-p", "no:cacheprovider"]}[command]
         path = os.pathsep.join([str(ROOT), str(self.folder)])
         environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_ADDOPTS": ""}

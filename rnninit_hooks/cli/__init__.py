@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MODEL_COMMANDS = ("plan", "apply", "check", "inspect", "layouts", "baseline")
-_FLAGS = ("format", "rules", "targets", "layouts", "select", "ignore", "baseline")
+_FLAGS = ("format", "rules", "targets", "layouts", "select", "ignore", "baseline", "fail_on")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,6 +50,7 @@ def _run(words: Sequence[str]) -> int:
 
 def _dispatch(options: Namespace) -> int:
     from rnninit_hooks.cli import pages
+    from rnninit_hooks.cli.forms import spoken
     from rnninit_hooks.cli.settings import settings
 
     folder = Path.cwd()
@@ -58,6 +58,7 @@ def _dispatch(options: Namespace) -> int:
     if options.command not in _MODEL_COMMANDS:
         asks_project = options.command == "lint" or (options.command == "rules" and not options.files)
         own = settings(folder, os.environ, flags=flags, project=asks_project)
+        spoken(options.command, own.format)
         if options.command == "lint":
             from rnninit_hooks.cli.lint import lint_command
 
@@ -70,6 +71,7 @@ def _dispatch(options: Namespace) -> int:
     from rnninit_hooks.cli import commands
 
     job = commands.Job(options, settings(folder, os.environ, flags=flags))
+    spoken(options.command, job.settings.format)
     commands.register_layouts(job.settings.layouts)
     if options.command == "layouts":
         from rnninit_hooks.cli.layouts import layouts_command
@@ -83,19 +85,13 @@ def _dispatch(options: Namespace) -> int:
 
 
 def _report(error: Exception, words: Sequence[str]) -> int:
-    """Say on stderr why nothing was judged; under --format json say it on stdout too."""
+    """Say on stderr why nothing was judged; in a format for machines say it there too."""
+    from rnninit_hooks.cli.unjudged import tell
+
     failure = _as_failure(error)
     if "--traceback" in words:
         traceback.print_exception(error)
-    _say(failure)
-    if _wants_json(words):
-        from rnninit_hooks.cli.output import print_json
-        from rnninit_hooks.report.formats import error_document
-
-        try:
-            print_json(error_document(failure.to_dict(), failure.findings))
-        except CannotJudge as second:  # stdout itself is what fails
-            _say(second)
+    tell(failure, words)
     return NOT_JUDGED
 
 
@@ -108,21 +104,3 @@ def _as_failure(error: Exception) -> CannotJudge:
     if isinstance(error, RnnInitError):
         return CannotJudge(type(error).__name__, str(error).partition("\n")[0], findings=findings)
     return CannotJudge("internal", one_line(error), fix="run it with --traceback and report what it shows")
-
-
-def _say(failure: CannotJudge) -> None:
-    from rnninit_hooks.cli.output import make_lossless
-
-    make_lossless(sys.stderr)
-    print(failure, file=sys.stderr)
-    if failure.findings:
-        from rnninit_hooks.report.text import render_findings
-
-        print(render_findings(failure.findings), file=sys.stderr)
-
-
-def _wants_json(words: Sequence[str]) -> bool:
-    """Which format was asked for, also where the words could not be parsed."""
-    given = [after for word, after in pairwise(words) if word == "--format"]
-    given += [word.partition("=")[2] for word in words if word.startswith("--format=")]
-    return (given[-1] if given else os.environ.get("RNNINIT_FORMAT")) == "json"

@@ -212,4 +212,6 @@ def _applied(model: nn.Module, policy: Policy, path: Path, spec: str) -> tuple[R
 
 
 def _deliver(job: Job, reports: Iterable[tuple[str, Any]]) -> int:
-    return deliver(Judged(job.options.command, tuple(reports)), job.settings.format, output=job.options.output)
+    own = job.settings
+    judged = Judged(job.options.command, tuple(reports))
+    return deliver(judged, own.format, output=job.options.output, fail_on=own.fail_on)

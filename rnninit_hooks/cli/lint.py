@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnninit_hooks.cli.failures import CLEAN, FINDINGS, NOT_JUDGED, CannotJudge
-from rnninit_hooks.cli.output import page_width, print_json, print_lines, print_text
+from rnninit_hooks.cli.judging import of_lint
+from rnninit_hooks.cli.output import print_text, put, put_judgement, write_file
 from rnninit_hooks.findings import CODES
 
 if TYPE_CHECKING:
@@ -20,18 +21,22 @@ if TYPE_CHECKING:
 
 
 def lint_command(options: Namespace, settings: Settings) -> int:
-    """Judge the files; 1 for an error or a warning, 2 where a file could not be judged."""
+    """Judge the files; 1 for a finding that the call fails on, 2 where a file could not be judged."""
     if options.suggest:
-        return _suggest(_paths(options.paths))
+        return _suggest(_paths(options.paths), settings.format, options.output)
     paths, codes, outcome = judged_paths(options.paths, settings)
     if settings.baseline:
         from rnninit_hooks.cli.known import lint_settled
 
         outcome = lint_settled(outcome, settings.baseline, paths=paths, codes=codes)
-    _deliver(outcome, settings.format)
+    judgement = of_lint(outcome, settings.fail_on)
+    if settings.format in ("text", "json"):
+        put(settings.format, options.output, lines=lambda width: _lines(outcome, width), document=lambda: _facts(outcome))
+    else:
+        put_judgement(judgement, settings.format, options.output)
     if outcome.unread:
         return NOT_JUDGED
-    return CLEAN if outcome.clean else FINDINGS
+    return FINDINGS if judgement.failed else CLEAN
 
 
 def judged_paths(words: Sequence[str], settings: Settings) -> tuple[list[Path], frozenset[str], Outcome]:
@@ -60,27 +65,30 @@ def _codes(flag: str, words: Sequence[str]) -> tuple[str, ...]:
     return tuple(word.upper() for word in words)
 
 
-def _suggest(paths: Sequence[Path]) -> int:
+def _suggest(paths: Sequence[Path], form: str, output: str | None) -> int:
+    if form not in ("text", "json"):
+        fix = "leave --format away, or --suggest"
+        raise CannotJudge("--suggest", f"a rule file is no {form}", expected="--format text", fix=fix)
     from rnninit_hooks.lint.runner import studies
     from rnninit_hooks.lint.suggest import suggestion
 
     text = suggestion(studies(paths))
     if text is None:
         raise CannotJudge("--suggest", "no initialisation of a recurrent layer is in these files", fix="name others")
-    print_text(text)
+    if output is None:
+        print_text(text)
+    else:
+        write_file(Path(output), text)
     return CLEAN
 
 
-def _deliver(outcome: Outcome, form: str) -> None:
-    if form == "json":
-        print_json({
-            "verb": "lint", "ok": all(one.level != "error" for one in outcome.findings), "clean": outcome.clean,
-            "files": outcome.files, "findings": [one.to_dict() for one in outcome.findings],
-            "ignored": [{**one.to_dict(), "reason": reason} for one, reason in outcome.ignored],
-            "baselined": [one.to_dict() for one in outcome.known], "counts": outcome.counts,
-        })  # fmt: skip
-    else:
-        print_lines(_lines(outcome, page_width()))
+def _facts(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "verb": "lint", "ok": all(one.level != "error" for one in outcome.findings), "clean": outcome.clean,
+        "files": outcome.files, "findings": [one.to_dict() for one in outcome.findings],
+        "ignored": [{**one.to_dict(), "reason": reason} for one, reason in outcome.ignored],
+        "baselined": [one.to_dict() for one in outcome.known], "counts": outcome.counts,
+    }  # fmt: skip
 
 
 def _lines(outcome: Outcome, width: int) -> Iterator[Text]:

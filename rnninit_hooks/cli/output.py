@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rnninit_hooks.cli.failures import CannotJudge
 from rnninit_hooks.report.formats import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping
 
     from rich.text import Text
+
+    from rnninit_hooks.report.judgement import Judgement
 
 PIPE_WIDTH = 80
 _NARROWEST = 40
@@ -32,7 +34,7 @@ def print_text(text: str) -> None:
     stream = sys.stdout
     make_lossless(stream)
     try:
-        stream.write(text if text.endswith("\n") else text + "\n")
+        stream.write(_ended(text))
         stream.flush()
     except BrokenPipeError:
         _silence(stream)
@@ -54,11 +56,39 @@ def write_file(path: Path, text: str) -> None:
     """Text to a file, as UTF-8, whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8", errors="backslashreplace")
+        temporary.write_text(_ended(text), encoding="utf-8", errors="backslashreplace")
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise CannotJudge(f"--output {str(path)!r}", f"cannot be written: {error.strerror}", fix="name another file") from error
+
+
+def put(
+    form: str, output: str | None, *, lines: Callable[[int], Iterable[Text]], document: Callable[[], Mapping[str, Any]]
+) -> None:  # fmt: skip
+    """Text or JSON to a file, or else to stdout."""
+    if output is not None:
+        from rnninit_hooks.report.flow import plain
+
+        write_file(Path(output), to_json(document()) if form == "json" else plain(lines(PIPE_WIDTH)))
+    elif form == "json":
+        print_json(document())
+    else:
+        print_lines(lines(page_width()))
+
+
+def put_judgement(judgement: Judgement, form: str, output: str | None) -> None:
+    """What was judged, in a format made of findings, to a file or to stdout; the summary of bare lines to stderr."""
+    from rnninit_hooks.report.renderers import LINES, RENDERERS
+
+    text = RENDERERS[form](judgement)
+    if output is not None:
+        write_file(Path(output), text)
+    else:
+        print_text(text)
+    if form in LINES:
+        make_lossless(sys.stderr)
+        print(judgement.summary, file=sys.stderr)
 
 
 def make_lossless(stream: TextIO) -> None:
@@ -66,6 +96,11 @@ def make_lossless(stream: TextIO) -> None:
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None and getattr(stream, "errors", None) == "strict":
         reconfigure(errors="backslashreplace")
+
+
+def _ended(text: str) -> str:
+    """Text whose last line is a line; no line at all stays so, for a reader that counts them."""
+    return text if text.endswith("\n") or not text else text + "\n"
 
 
 def _styled(lines: Iterable[Text], stream: TextIO) -> list[str]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rnninit_hooks.cli.failures import CLEAN, FINDINGS, CannotJudge, did_you_mean
-from rnninit_hooks.cli.output import page_width, print_json, print_lines, print_text
+from rnninit_hooks.cli.judging import of_rule_files
+from rnninit_hooks.cli.output import page_width, print_json, print_lines, print_text, put, put_judgement
 from rnninit_hooks.errors import RuleFileError
 from rnninit_hooks.findings import CODES, Code, Finding
 
@@ -37,13 +38,16 @@ def rules_command(options: Namespace, settings: Settings) -> int:
     """`rnninit rules`: every problem of every file; 1 when there is one."""
     files = tuple(options.files) or (settings.required_rules(),)
     verdicts = [_judged(file) for file in files]
-    if settings.format == "json":
-        findings = [finding.to_dict() for verdict in verdicts for finding in verdict.findings]
-        facts = {"verb": "rules", "ok": not findings, "files": [verdict.to_dict() for verdict in verdicts]}
-        print_json({**facts, "findings": findings})
+    if settings.format in ("text", "json"):
+        put(settings.format, options.output, lines=lambda width: _rule_lines(verdicts, width), document=lambda: _all(verdicts))
     else:
-        print_lines(_rule_lines(verdicts, page_width()))
+        put_judgement(of_rule_files(verdicts), settings.format, options.output)
     return FINDINGS if any(verdict.findings for verdict in verdicts) else CLEAN
+
+
+def _all(verdicts: Sequence[FileVerdict]) -> dict[str, Any]:
+    findings = [finding.to_dict() for verdict in verdicts for finding in verdict.findings]
+    return {"verb": "rules", "ok": not findings, "files": [one.to_dict() for one in verdicts], "findings": findings}
 
 
 def _judged(file: str) -> FileVerdict:

@@ -8,16 +8,22 @@ from typing import NoReturn
 
 from rnninit_hooks import __version__
 from rnninit_hooks.cli.failures import CannotJudge
-from rnninit_hooks.cli.settings import FORMATS
+from rnninit_hooks.cli.forms import FAIL_ON, WITH_FAIL_ON, formats_of
 
 _SUMMARY = "Say, apply, see and enforce how PyTorch modules are initialised, gate by gate."
 _EPILOG = """\
 TARGET is package.module:name or path/to/file.py:name, where name is a class, a
 factory or a module instance. Defaults come from [tool.rnninit] in the nearest
-pyproject.toml (rules, targets, baseline), then RNNINIT_RULES, RNNINIT_FORMAT,
-then flags.
+pyproject.toml (rules, targets, baseline, fail-on), then RNNINIT_RULES,
+RNNINIT_FORMAT, RNNINIT_FAIL_ON, then flags.
 
-exit status: 0 clean, 1 findings (errors or warnings), 2 could not judge"""
+plan, check, lint and rules speak every --format: text, concise, json, github,
+sarif, junit, markdown, html; inspect speaks text, json, markdown and html, the
+others text and json. concise and github have one line per finding on stdout
+and their summary on stderr.
+
+exit status: 0 clean, 1 findings (errors or warnings, unless --fail-on says
+otherwise), 2 could not judge"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,7 +72,11 @@ def _parser_with(one: Parser) -> Parser:
 
 def _command(commands: argparse._SubParsersAction[Parser], name: str, text: str) -> Parser:
     one = _parser_with(commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}."))
-    one.add_argument("--format", choices=FORMATS, help="what stdout holds (default: text)")
+    forms = formats_of(name)
+    one.add_argument("--format", choices=forms, metavar="FORMAT", help=f"{', '.join(forms)} (default: text)")
+    if name in WITH_FAIL_ON:
+        least = f"the least finding worth exit status 1: {', '.join(FAIL_ON)} (default: warning)"
+        one.add_argument("--fail-on", choices=FAIL_ON, metavar="LEVEL", help=least)
     one.add_argument("--traceback", action="store_true", help="show where a failure arose")
     return one
 
@@ -119,6 +129,8 @@ def _page_command(commands: argparse._SubParsersAction[Parser], name: str, text:
     one = _command(commands, name, text)
     if name == "rules":
         one.add_argument("files", nargs="*", metavar="FILE", help="default: rules in pyproject.toml")
+    if name in ("rules", "lint"):
+        one.add_argument("-o", "--output", metavar="FILE", help="write the report there instead of to stdout")
     if name == "presets":
         one.add_argument("name", nargs="?", metavar="NAME", help="the preset to print")
     if name == "lint":

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnninit_hooks.cli.failures import CannotJudge, did_you_mean
+from rnninit_hooks.cli.forms import FAIL_ON, FORMATS, known_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMATS = ("text", "json")
-_KEYS = ("rules", "targets", "layouts", "select", "ignore", "baseline")
+    from rnninit_hooks.report.judgement import FailOn
+
+_KEYS = ("rules", "targets", "layouts", "select", "ignore", "baseline", "fail-on")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Settings:
     baseline: str | None = None
     folder: Path | None = field(default=None, compare=False)
     """Where the pyproject.toml stands that was read."""
+    fail_on: FailOn = "warning"
 
     def required_rules(self) -> str:
         """The rules, or the failure that says where they could be named."""
@@ -68,11 +71,10 @@ def settings(folder: Path, environment: Mapping[str, str], *, flags: Mapping[str
 
 
 def _with_environment(found: Settings, environment: Mapping[str, str]) -> Settings:
-    chosen = environment.get("RNNINIT_FORMAT") or found.format
-    if chosen not in FORMATS:
-        fix = did_you_mean(chosen, FORMATS) or "set one of these or unset it"
-        raise CannotJudge(f"RNNINIT_FORMAT {chosen!r}", "no such format", expected=" or ".join(FORMATS), fix=fix)
-    return replace(found, format=chosen, rules=environment.get("RNNINIT_RULES") or found.rules)
+    form = known_word("RNNINIT_FORMAT", environment.get("RNNINIT_FORMAT") or found.format, FORMATS, noun="format")
+    level = environment.get("RNNINIT_FAIL_ON") or found.fail_on
+    fail_on: Any = known_word("RNNINIT_FAIL_ON", level, FAIL_ON, noun="level")
+    return replace(found, format=form, fail_on=fail_on, rules=environment.get("RNNINIT_RULES") or found.rules)
 
 
 def _from_file(folder: Path) -> Settings:
@@ -125,10 +127,11 @@ def _read(file: Path, table: Mapping[str, Any]) -> Settings:
         raise CannotJudge(where, f"layouts is {files!r}", expected="a list of files", fix=fix)
     found = tuple(str(file.parent / name) for name in files)
     select, ignore = (_words(where, key, table.get(key, [])) for key in ("select", "ignore"))
-    baseline = _baseline(where, table.get("baseline"), file.parent)
+    fail_on: Any = known_word(f"{where} fail-on", table.get("fail-on", "warning"), FAIL_ON, noun="level")
     return Settings(
-        _located(rules, file.parent), own, layouts=found, select=select, ignore=ignore, baseline=baseline, folder=file.parent
-    )
+        _located(rules, file.parent), own, layouts=found, select=select, ignore=ignore, fail_on=fail_on,
+        baseline=_baseline(where, table.get("baseline"), file.parent), folder=file.parent,
+    )  # fmt: skip
 
 
 def _baseline(where: str, value: Any, folder: Path) -> str | None:

@@ -1,14 +1,15 @@
-"""Reports of one call, delivered as text or JSON, and the exit status that they are worth."""
+"""Reports of one call, delivered in a format, and the exit status that they are worth."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from rnninit_hooks.cli.failures import CLEAN, FINDINGS
-from rnninit_hooks.cli.output import page_width, print_json, print_lines, write_file
-from rnninit_hooks.report.formats import to_json
+from rnninit_hooks.cli.judging import of_reports
+from rnninit_hooks.cli.output import put, put_judgement
+from rnninit_hooks.report.judgement import fails
 from rnninit_hooks.report.words import count, visible
 from rnninit_hooks.rows import FactTable, Report
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.text import Text
+
+    from rnninit_hooks.report.judgement import FailOn
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,13 @@ class Judged:
         return facts | ({"written": self.written.to_dict()} if self.written else {})
 
 
-def deliver(judged: Judged, form: Literal["text", "json"] | str, *, output: str | None = None) -> int:
+def deliver(judged: Judged, form: str, *, output: str | None = None, fail_on: FailOn = "warning") -> int:
     """Print what was judged, or write it to a file; gives the exit status."""
-    if output is not None:
-        from rnninit_hooks.report.flow import plain
-
-        write_file(Path(output), to_json(judged.to_dict()) if form == "json" else plain(_lines(judged, 80)))
-    elif form == "json":
-        print_json(judged.to_dict())
+    if form in ("text", "json"):
+        put(form, output, lines=lambda width: _lines(judged, width), document=judged.to_dict)
     else:
-        print_lines(_lines(judged, page_width()))
-    return CLEAN if judged.clean else FINDINGS
+        put_judgement(of_reports(judged.command, judged.reports, fail_on), form, output)
+    return FINDINGS if any(fails(one, fail_on) for _, report in judged.reports for one in report.findings) else CLEAN
 
 
 def _lines(judged: Judged, width: int) -> Iterator[Text]:

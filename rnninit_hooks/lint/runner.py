@@ -26,21 +26,30 @@ LINT_CODES = tuple(code for code in CODES if code.startswith(("RNN3", "RNN4")))
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was found in some files; `unread` counts those that could not be judged."""
+    """What was found in some files; `names` are all that were judged, `unread` counts those that could not be."""
 
-    files: int
+    names: tuple[str, ...]
     findings: tuple[Finding, ...]
     ignored: tuple[tuple[Finding, str], ...] = ()
     """Findings that a comment silences, each with its reason."""
     known: tuple[Finding, ...] = ()
     """Findings that a baseline knows; they fail nothing and are counted."""
-    judged: tuple[str, ...] = ()
-    """The files that have a verdict."""
 
     @property
     def counts(self) -> dict[str, int]:
         """How many findings of which fate."""
         return counts(self.findings, ignored=len(self.ignored), baselined=len(self.known))
+
+    @property
+    def files(self) -> int:
+        """How many files there were."""
+        return len(self.names)
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The files that have a verdict."""
+        unread = {one.place.file for one in self.findings if one.code == UNREAD and one.place}
+        return tuple(name for name in self.names if name not in unread)
 
     @property
     def unread(self) -> int:
@@ -68,13 +77,12 @@ def lint_paths(paths: Iterable[Path], codes: frozenset[str] | None = None) -> Ou
     """Judge files, and every `.py` file below folders. Raises FileNotFoundError for a path that does not exist."""
     found: list[Finding] = []
     ignored: Ignored = []
-    files = [str(path) for path in files_of(paths)]
-    for file in files:
-        own, silent = _judged(read(Path(file), file), file, codes)
+    names = [str(path) for path in files_of(paths)]
+    for name in names:
+        own, silent = _judged(read(Path(name), name), name, codes)
         found += own
         ignored += silent
-    unread = {one.place.file for one in found if one.code == UNREAD and one.place}
-    return Outcome(len(files), tuple(found), tuple(ignored), judged=tuple(file for file in files if file not in unread))
+    return Outcome(tuple(names), tuple(found), tuple(ignored))
 
 
 def lint_text(text: str, file: str = "<text>", codes: frozenset[str] | None = None) -> tuple[Finding, ...]:

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from rnninit_hooks.anatomy import Organ, organ, organs
-from rnninit_hooks.dissection import dissect_organ, misfit
+from rnninit_hooks.cuts import misfit
+from rnninit_hooks.dissection import dissect_organ
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.layouts.model import Layout
 from rnninit_hooks.layouts.registry import layout_of

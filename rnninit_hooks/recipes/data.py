@@ -158,7 +158,8 @@ class LagGradient(Recipe):
     >>> import torch, rnninit_hooks as ri
     >>> rule = ri.Rule(id="reach", match=ri.Match(kind="bias", gate="retain"), init=ri.LagGradient(steps=10, gain=0.2))
     >>> batch = torch.linspace(-1, 1, 10 * 3 * 4).reshape(10, 3, 4)
-    >>> report = ri.calibrate(torch.nn.LSTM(4, 8), ri.Policy(rules=[rule], untouched="allow"), batch)
+    >>> policy = ri.Policy(rules=[*ri.preset("lstm-classic").rules[:-1], rule], idle="allow")
+    >>> report = ri.calibrate(torch.nn.LSTM(4, 8), policy, batch)
     >>> abs(next(row.measured["gradient"] for row in report.rows if row.measured) / 0.2 - 1.0) <= 0.05
     True
     """

@@ -145,7 +145,7 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path, capsys, monkeypatch):
-    for name in ("RNNINIT_RULES", "RNNINIT_FORMAT", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+    for name in ("RNNINIT_RULES", "RNNINIT_FORMAT", "RNNINIT_FAIL_ON", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]))
