@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 D = TypeVar("D", ModelDebt, LintDebt)
 _MOST = 6
+_UNMEASURED = ("RNN105", "RNN113")
 
 
 def relative(path: str | Path, folder: Path) -> str:
@@ -30,11 +31,19 @@ def relative(path: str | Path, folder: Path) -> str:
 
 @dataclass(frozen=True)
 class ModelScope:
-    """One target, judged by one rule file; a plan judges in part, so that it finds nothing `complete`."""
+    """One target, judged by one rule file; a plan judges in part, so that it finds nothing `complete`.
+
+    `unmeasured` are addresses of which no law could be judged, such as those on the meta device.
+    """
 
     target: str
     rules: str
     complete: bool = True
+    unmeasured: frozenset[str] = frozenset()
+
+    def seeing(self, findings: Iterable[Finding]) -> ModelScope:
+        """The scope with what these findings say could not be measured."""
+        return replace(self, unmeasured=frozenset(one.address for one in findings if one.address and one.code in _UNMEASURED))
 
     def key(self, finding: Finding) -> ModelDebt:
         """The key of a finding of this target."""
@@ -42,7 +51,8 @@ class ModelScope:
 
     def judged(self, debt: ModelDebt) -> bool:
         """True when not finding it means that it is gone."""
-        return self.complete and (debt.target, debt.rules) == (self.target, self.rules)
+        measured = not debt.code.startswith("RNN2") or debt.address not in self.unmeasured
+        return self.complete and measured and (debt.target, debt.rules) == (self.target, self.rules)
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,8 @@ class LintScope:
 
 def report_settled(report: Report, baseline: Baseline, scope: ModelScope) -> Report:
     """The report without what is known, and with what is known and gone."""
-    parted = split(report.findings, baseline.models or {}, key=scope.key, judged=scope.judged)
+    judged = scope.seeing(report.findings).judged
+    parted = split(report.findings, baseline.models or {}, key=scope.key, judged=judged)
     return replace(report, findings=(*parted.new, *gone(parted.stale, baseline)), known=parted.known)
 
 

@@ -18,6 +18,7 @@ from rnninit_hooks.findings import CODES
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from rnninit_hooks.baseline.judging import ModelScope
     from rnninit_hooks.cli.commands import Job
     from rnninit_hooks.findings import Finding
 
@@ -68,14 +69,18 @@ def _models(job: Job, path: Path, old: Counter[ModelDebt] | None) -> Section:
 
     now: Counter[ModelDebt] = Counter()
     standing: list[Finding] = []
-    scopes: set[tuple[str, str]] = set()
+    scopes: list[ModelScope] = []
     for target in job.targets:
         scope = scope_of(target, rules, str(path), arguments=job.options.arg)
         findings = job.on(target, lambda model: check(model, policy)).findings
         now |= taken(findings, scope.key)
         standing += findings
-        scopes.add((scope.target, scope.rules))
-    return _section("models", old, now, lambda debt: (debt.target, debt.rules) in scopes, standing, grow=job.options.grow)
+        scopes.append(scope.seeing(findings))
+
+    def judged(debt: ModelDebt) -> bool:
+        return any(scope.judged(debt) for scope in scopes)
+
+    return _section("models", old, now, judged, standing, grow=job.options.grow)
 
 
 def _lint(job: Job, path: Path, old: Counter[LintDebt] | None) -> Section:

@@ -187,6 +187,15 @@ def test_weights_and_records_are_not_what_a_baseline_knows(team):
     assert ran.code == 2 and "--weights judges something else" in ran.err
 
 
+def test_what_could_not_be_measured_is_not_gone(team):
+    team("baseline", "models.py:stacked")
+    before = entries(team)
+    change(team, f"{STACKED}    model = nn.LSTM(16, 16, device='meta')\n")
+    ran = team("check", "models.py:stacked")
+    assert ran.code == 1 and "RNN113" in ran.out and "RNN118" not in ran.out
+    assert team("baseline", "models.py:stacked").code == 1 and entries(team) == before
+
+
 def test_json_says_what_was_done(team):
     document = json.loads(team("baseline", "--format", "json").out)
     assert document["verb"] == "baseline" and document["models"]["known"] == sum(e["count"] for e in document["models"]["added"])
