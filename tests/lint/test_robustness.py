@@ -173,3 +173,13 @@ def test_random_expressions_never_raise(expressions):
     )
     for finding in lint_text(_HEAD + body + "\n", codes=ALL):
         assert finding.code in CODES and str(finding)
+
+
+def test_the_functions_of_a_file_share_its_steps_and_the_one_that_initialises_comes_first():
+    loop = "    for name, p in m.named_children():\n        for i in range(60):\n            for j in range(60):\n                weight = i + j\n"
+    slow = "".join(f"def slow{i}(m, weight):\n{loop}" for i in range(40))
+    source = _HEAD + slow + "def init(lstm):\n    nn.init.orthogonal_(lstm.weight_hh_l0)\n"
+    found = lint_text(source, codes=ALL)
+    assert [finding.code for finding in found].count("RNN302") == 1
+    parts = [finding for finding in found if finding.code == "RNN319"]
+    assert 1 <= len(parts) <= 4 and "what follows" in parts[-1].message
