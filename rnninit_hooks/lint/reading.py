@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 HANDLERS = (calling, expressions, statements)  # importing them fills the interpreter's tables
 _WORTH = re.compile(r"init|weight|bias|parameters|load_state_dict|fill_|\.data\b")
-_GATES = re.compile(r"(?:weight|bias)_(?:ih|hh)|orthogonal|xavier|glorot|named_parameters|_all_weights|forget")
+_GATES = re.compile(
+    r"(?:weight|bias)_(?:ih|hh)|orthogonal|xavier|glorot|named_parameters|\.parameters\(\)|all_weights|forget|\binit\.|init_?weights"
+    r"|load_state_dict"
+)
 Entry: TypeAlias = "tuple[str, AnyFunction, ClassOutline | None]"
 
 
@@ -55,7 +58,8 @@ def _journals(own: Outline) -> Iterator[Journal]:
     yield _entry(own, "<module>", purse, source=own.source.tree.body)
     for name, function, owner in sorted(_entries(own), key=lambda entry: not _speaks_of_gates(own, entry[1])):
         if purse.left < 0:
-            yield Journal(f"{name} and what follows", cut_off=function)
+            if _speaks_of_gates(own, function):
+                yield Journal(f"{name} and what follows", cut_off=function)
             return
         yield _entry(own, name, purse, node=function, owner=owner)
 
@@ -106,6 +110,8 @@ def _entry(
         run(body, frame)
     except Spent:  # what was seen within the budget stands
         journal.cut_off = node or body[0]
+        if node is not None and not _speaks_of_gates(own, node):
+            journal.cut_off = None
     return journal
 
 

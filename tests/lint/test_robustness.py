@@ -178,8 +178,7 @@ def test_random_expressions_never_raise(expressions):
 def test_the_functions_of_a_file_share_its_steps_and_the_one_that_initialises_comes_first():
     loop = "    for name, p in m.named_children():\n        for i in range(60):\n            for j in range(60):\n                weight = i + j\n"
     slow = "".join(f"def slow{i}(m, weight):\n{loop}" for i in range(40))
-    source = _HEAD + slow + "def init(lstm):\n    nn.init.orthogonal_(lstm.weight_hh_l0)\n"
-    found = lint_text(source, codes=ALL)
-    assert [finding.code for finding in found].count("RNN302") == 1
-    parts = [finding for finding in found if finding.code == "RNN319"]
-    assert 1 <= len(parts) <= 4 and "what follows" in parts[-1].message
+    init = "def init(lstm):\n    nn.init.orthogonal_(lstm.weight_hh_l0)\n"
+    assert [finding.code for finding in lint_text(_HEAD + slow + init)] == ["RNN302"]
+    cut = [one for one in lint_text(_HEAD + slow.replace("named_children", "named_parameters") + init) if one.code == "RNN319"]
+    assert 1 <= len(cut) <= 4 and "what follows" in cut[-1].message, "where something may be hidden, it is said"
