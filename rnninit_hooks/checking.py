@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from rnninit_hooks.copies import copied
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.marks import unwritten
 from rnninit_hooks.measuring import judged_without_batch
@@ -59,7 +60,8 @@ def check(model: nn.Module, policy: Policy | str | Path, *, probe: bool = False)
     verdicts = _judged_together(tuple(_judge(unit) for unit in decided.units if _judgeable(unit)))
     shown = probed(model, everything=probe)
     partly = judged_without_batch(verdict.unit for verdict in verdicts)
-    measured = (*_broken(verdicts), *_uneven(verdicts), *_unjudged(decided), *partly)
+    alike = copied(verdict.unit for verdict in verdicts if verdict.obeys)
+    measured = (*_broken(verdicts), *_uneven(verdicts), *alike, *_unjudged(decided), *partly)
     findings = (*unwritten(model), *decided.findings, *shown, *measured)
     own = tuple(finding for finding in findings if finding.code not in ABOUT_ENTRIES)
     stale = tuple(finding for finding in findings if finding.code in ABOUT_ENTRIES)

@@ -149,6 +149,7 @@ CODES: dict[str, Code] = _table(
     ("RNN210", "bias-on-another-gate", "warning", "a constant stands on another gate than the one that keeps the state"),
     ("RNN211", "retain-gate-shut", "warning", "a bias makes the layer forget, as with the sign of another cell"),
     ("RNN212", "no-memory-set", "info", "nothing was done for the memory of a recurrent module"),
+    ("RNN213", "gates-identical", "warning", "gates hold the same bits though their recipe draws for each"),
     ("RNN220", "judged-without-batch", "info", "of a rule that measured a batch, only what holds for every batch was judged"),
     ("RNN301", "name-test-never-true", "error", "a parameter name is tested for a text that none holds"),
     ("RNN302", "stacked-orthogonal", "warning", "one orthogonal matrix is drawn over the rows of all gates"),
