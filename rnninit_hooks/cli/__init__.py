@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
-_MODEL_COMMANDS = ("plan", "apply", "check", "inspect", "layouts")
+_MODEL_COMMANDS = ("plan", "apply", "check", "inspect", "layouts", "diff")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,6 +77,10 @@ def _dispatch(options: Namespace) -> int:
         from rnninit_hooks.cli.layouts import layouts_command
 
         return layouts_command(job)
+    if options.command == "diff":
+        from rnninit_hooks.cli.diff import diff_command
+
+        return diff_command(job)
     return int(getattr(commands, f"{options.command}_command")(job))
 
 
