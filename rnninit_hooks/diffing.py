@@ -94,7 +94,8 @@ class _Judged:
 
 def _judged(pairs: Sequence[Pair], plans: tuple[Plan, Plan]) -> _Judged:
     judged, partners = _Judged(), {pair.slot.address for pair in pairs if pair.partner}
-    for place, verdict, heads in outcomes(*map(Hand.of, plans), [pair.slot for pair in pairs]):
+    one, other = map(Hand.of, plans)
+    for place, verdict, heads in outcomes(one, other, [pair.slot for pair in pairs]):
         judged.verdicts[place] = worst((verdict, judged.verdicts.get(place, "equal")))
         for slot, *images in heads:
             partner = slot.address in partners

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,7 @@ def _sides(job: Job) -> Sides:
         raise CannotJudge("RULES_A RULES_B", found, expected="two rule files, presets, or REV:PATH", fix=_HOW)
     from rnninit_hooks.rules.revisions import named
 
-    a, b = (_seeded(_read(word, lambda word=word: named(word)), job) for word in words[:2])
+    a, b = (_seeded(_read(word, partial(named, word)), job) for word in words[:2])
     return Sides(a, b, (words[0], words[1]), tuple(words[2:]))
 
 
@@ -84,8 +85,8 @@ def _against_revision(job: Job, words: list[str]) -> Sides:
     from rnninit_hooks.rules.revisions import at_revision
 
     before = f"{job.options.rev}:{rules}"
-    a = _seeded(_read(before, lambda: at_revision(job.options.rev, Path(rules))), job)
-    return Sides(a, _seeded(_read(rules, lambda: load(rules)), job), (before, rules), tuple(words))
+    a = _seeded(_read(before, partial(at_revision, job.options.rev, Path(rules))), job)
+    return Sides(a, _seeded(_read(rules, partial(load, rules)), job), (before, rules), tuple(words))
 
 
 def _names_rules(word: str) -> bool:
@@ -103,8 +104,9 @@ def _read(name: str, reader: Callable[[], Policy]) -> Policy:
         return reader()
     except RuleFileError as error:
         only = error.findings[0] if len(error.findings) == 1 else None
-        fix = only.fix if only and only.code == "RNN001" else "mend the file"
-        raise CannotJudge(name, str(error).partition("\n")[0], fix=fix, findings=error.findings) from error
+        if only and only.code == "RNN001":
+            raise CannotJudge(name, only.message, fix=only.fix) from error
+        raise CannotJudge(name, str(error).partition("\n")[0], fix="mend the file", findings=error.findings) from error
 
 
 def _deliver(found: Sequence[tuple[str, Diff]], form: str, output: str | None) -> None:

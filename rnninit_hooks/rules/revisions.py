@@ -85,7 +85,7 @@ class Revision:
             return DISK.raw_bytes(path)
         kind, size, _ = self._asked(inside, "--batch-check")
         if kind != "blob":
-            raise FileNotFoundError(2, f"it is not in revision {self.name}")
+            raise FileNotFoundError(2, f"no such file in revision {self.name}")
         return b" " * (LARGEST + 1) if size > LARGEST else self._asked(inside, "--batch")[2]
 
     def label(self, path: Path) -> str:
