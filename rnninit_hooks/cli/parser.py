@@ -27,8 +27,8 @@ otherwise), 2 could not judge"""
 
 
 _DIFF_EPILOG = """\
-RULES_A and RULES_B are rule files, presets, or files of a revision, named as git
-names them: HEAD~1:init.rules.yaml counts from the repository's root,
+RULES_A and RULES_B are rule files, presets, or files of a revision, named as
+git names them: HEAD~1:init.rules.yaml counts from the root of the repository, and
 HEAD~1:./init.rules.yaml from here. What such a file extends by a relative path
 comes from the same revision. RULES ends in .yaml or .yml; default: rules in
 pyproject.toml. --seed replaces the seeds of both.

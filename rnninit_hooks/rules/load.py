@@ -95,8 +95,7 @@ def resolve(policy: Policy | str | Path) -> Policy:
 def _unreadable(path: Path, error: OSError | ValueError, name: str, shelf: Shelf) -> Finding:
     reason = getattr(error, "strerror", None) or error
     message = f"cannot be read: {reason}{did_you_mean(path.name, shelf.beside(path))}"
-    fix = "give the path of a rule file, relative to where you stand"
-    return Finding("RNN001", message, place=Place(name, 1, 1), fix=fix)
+    return Finding("RNN001", message, place=Place(name, 1, 1), fix=shelf.advice)
 
 
 def _policy(raw: bytes | str, name: str, base: Path | None, key: str, shelf: Shelf = DISK) -> Policy:

@@ -107,6 +107,11 @@ class Revision:
         names = _git(self.root, asked).stdout.decode("utf-8", "surrogateescape").split("\0")
         return [PurePosixPath(name).name for name in names if re.search(r"\.ya?ml$", name)]
 
+    @property
+    def advice(self) -> str:
+        """As git names it."""
+        return _HOW
+
     def inside(self, path: Path) -> str | None:
         """The path from the root, with slashes; None outside of the repository."""
         whole = Path(os.path.normpath(self.root / path))

@@ -26,6 +26,10 @@ class Shelf(Protocol):
     def beside(self, path: Path) -> list[str]:
         """Names of the rule files in the folder where it should be."""
 
+    @property
+    def advice(self) -> str:
+        """How to name a file that is there."""
+
 
 class Disk:
     """The files of this machine."""
@@ -49,6 +53,11 @@ class Disk:
     def beside(self, path: Path) -> list[str]:
         """Names of YAML files."""
         return [item.name for item in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+
+    @property
+    def advice(self) -> str:
+        """A path."""
+        return "give the path of a rule file, relative to where you stand"
 
 
 DISK: Shelf = Disk()
