@@ -63,9 +63,9 @@ def _label(policy: Policy | str | Path, otherwise: str) -> str:
 def _compared(plans: tuple[Plan, Plan], native: frozenset[str], labels: tuple[str, str]) -> Diff:
     one, other = plans
     pairs = tuple(paired(one.decisions, other.decisions, native))
-    rows = tuple(_rows(pairs, _judged(pairs, plans)))
     lazy = {member.name: None for decided in plans for member in decided.lazy}
     unjudged = () if one.policy.model_dump() == other.policy.model_dump() else tuple(lazy)
+    rows = tuple(_rows(pairs, _judged(pairs, plans), sure=not unjudged))
     new, gone = _apart(other.findings, one.findings), _apart(one.findings, other.findings)
     return Diff(*labels, rows, (one.seed, other.seed), one.sampler, new, gone, unjudged)
 
@@ -104,11 +104,11 @@ def _judged(pairs: Sequence[Pair], plans: tuple[Plan, Plan]) -> _Judged:
     return judged
 
 
-def _rows(pairs: Sequence[Pair], judged: _Judged) -> Iterator[Change]:
+def _rows(pairs: Sequence[Pair], judged: _Judged, *, sure: bool) -> Iterator[Change]:
     verdicts = [judged.of(pair) for pair in pairs]
-    calm = all(verdict in ("equal", "batch") for verdict in verdicts)
+    calm = sure and all(verdict in ("equal", "batch") for verdict in verdicts)
     for pair, verdict in zip(pairs, verdicts, strict=True):
-        yield _change(pair, "equal" if calm else verdict, judged)
+        yield _change(pair, "equal" if calm else verdict, judged)  # what a batch gives is the same when all else is
 
 
 def _change(pair: Pair, verdict: Verdict, judged: _Judged) -> Change:

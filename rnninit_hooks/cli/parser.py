@@ -28,7 +28,7 @@ otherwise), 2 could not judge"""
 
 _DIFF_EPILOG = """\
 RULES_A and RULES_B are rule files, presets, or files of a revision, named as
-git names them: HEAD~1:init.rules.yaml counts from the root of the repository, and
+git names them: HEAD~1:init.rules.yaml counts from the root of the repository,
 HEAD~1:./init.rules.yaml from here. What such a file extends by a relative path
 comes from the same revision. RULES ends in .yaml or .yml; default: rules in
 pyproject.toml. --seed replaces the seeds of both.
@@ -125,7 +125,7 @@ def _diff_arguments(one: Parser) -> None:
     one.usage = "%(prog)s [options] RULES_A RULES_B [TARGET ...]\n       %(prog)s [options] --rev REV [RULES] [TARGET ...]"
     one.epilog = _DIFF_EPILOG
     one.add_argument("words", nargs="*", metavar="RULES or TARGET", help="two policies, then targets (default: pyproject.toml)")
-    one.add_argument("--rev", metavar="REV", help="compare RULES with the same file in this revision of git")
+    one.add_argument("--rev", metavar="REV", help="compare RULES with what they were in this revision")
 
 
 def _page_command(commands: argparse._SubParsersAction[Parser], name: str, text: str) -> None:

@@ -147,7 +147,8 @@ def _told(name: str, rows: Sequence[Change]) -> str:
     sides = [_span(name, [row.figures_a for row in rows]), _span(name, [row.figures_b for row in rows])]
     if sides[0] == sides[1]:
         return ""
-    change = " -> ".join(side for side in sides if side) if all(sides) else sides[0] or sides[1]
+    absent = ["not known" if row.status == "write" else "as built" for row in (rows[0].a, rows[0].b)]
+    change = " -> ".join(side or other for side, other in zip(sides, absent, strict=True))
     return f"{change} {_FIGURES[name]}" if name == "retention" else f"{_FIGURES[name]} {change}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rnninit_hooks.findings import Place
@@ -102,7 +102,7 @@ def _extend(
     reading.done.add(key)
     inner = _read_file(shelf, path, label, document, place, name)
     if inner is not None:
-        _take(merged, merge(parse(inner), path.parent, reading, (*chain, key)))
+        _take(merged, merge(parse(inner), path.parent, replace(reading, shelf=shelf), (*chain, key)))
 
 
 def _read_file(shelf: Shelf, path: Path, label: str, document: Document, place: Place, name: str) -> Document | None:

@@ -37,16 +37,6 @@ def named(policy: Policy | str | Path) -> Policy:
     return load_revision(found["rev"], found["path"])
 
 
-def is_revision(text: str) -> bool:
-    """True for `REV:PATH`, where PATH ends in .yaml or .yml and no file is called so as a whole.
-
-    >>> is_revision("HEAD~1:init.rules.yaml"), is_revision("builtin:keras"), is_revision("models.py:build")
-    (True, False, False)
-    """
-    found = _SPEC.fullmatch(text)
-    return found is not None and found["rev"] not in _SCHEMES and not Path(text).is_file()
-
-
 def load_revision(revision: str, path: str, *, folder: Path | None = None) -> Policy:
     """Read a rule file of a revision, with everything that it extends; raises `RuleFileError`.
 
@@ -60,10 +50,9 @@ def load_revision(revision: str, path: str, *, folder: Path | None = None) -> Po
 
 
 def at_revision(revision: str, file: Path) -> Policy:
-    """The rule file at this path as it stood in a revision; raises `RuleFileError`."""
+    """The rule file at this path as it stood in a revision, also where its folder is another repository's."""
     folder = file.parent if file.parent.is_dir() else Path.cwd()
-    named_from = f"./{file.name}" if file.parent.is_dir() else file.as_posix()
-    return load_revision(revision, named_from, folder=folder)
+    return load_revision(revision, f"./{file.name if file.parent.is_dir() else file.as_posix()}", folder=folder)
 
 
 @dataclass(frozen=True)
@@ -159,8 +148,13 @@ def _git_or_refuse(folder: Path, words: Sequence[str], label: str) -> subprocess
 
 
 def _git(folder: Path, words: Sequence[str], *, said: str = "") -> subprocess.CompletedProcess[bytes]:
-    """One call of git that asks and changes nothing; what a partial clone lacks is not fetched."""
+    """One call of git that asks and changes nothing; what a partial clone lacks is not fetched.
+
+    In a hook git sets GIT_DIR without GIT_WORK_TREE, and then takes whatever folder it stands in for the root.
+    """
     environment = {**os.environ, "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"}
+    if "GIT_WORK_TREE" not in environment:
+        environment.pop("GIT_DIR", None)
     return subprocess.run(
         ["git", *words], cwd=folder, input=said.encode("utf-8", "surrogateescape"), capture_output=True, check=False,
         env=environment,

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -117,6 +118,26 @@ def test_paths_count_from_the_root_or_with_a_dot_from_here(repository, monkeypat
     assert ran.code == 2 and "no such file in revision HEAD" in ran.err and "./PATH from here" in ran.err
     ran = repository("diff", "HEAD:../../out.yaml", "own.yaml")
     assert ran.code == 2 and "does not name a file inside the repository" in ran.err
+
+
+def test_a_hook_of_git_that_names_its_folder_is_no_hindrance(repository, monkeypatch):
+    repository.write("sub/own.yaml", RULES)
+    commit(repository)
+    monkeypatch.setenv("GIT_DIR", ".git")
+    assert repository("diff", "--rev", "HEAD", "sub/own.yaml").code == 0
+
+
+def test_a_package_extends_its_own_files_as_they_are_now(repository, monkeypatch):
+    repository.write("acme/rules/base.yaml", WIDER)
+    repository.write("acme/rules/team.yaml", "version: 1\nextends: base.yaml\n")
+    repository.write("own.yaml", "version: 1\nextends: 'pkg:acme/rules/team.yaml'\n")
+    commit(repository)
+    repository.write("acme/rules/base.yaml", RULES)
+    ran = repository("diff", "HEAD:acme/rules/team.yaml", "acme/rules/team.yaml")
+    assert ran.code == 1 and "(HEAD:acme/rules/base.yaml:5)" in ran.out
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "path", [str(repository.folder), *sys.path])
+        assert repository("diff", "--rev", "HEAD", "own.yaml").code == 0, "a package is the one installed now, all of it"
 
 
 def test_a_link_of_a_revision_is_followed(repository):
