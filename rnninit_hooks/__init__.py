@@ -13,8 +13,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from rnninit_hooks.address import Address as Address
     from rnninit_hooks.applying import apply as apply
+    from rnninit_hooks.changes import Change as Change
+    from rnninit_hooks.changes import Diff as Diff
     from rnninit_hooks.checking import check as check
     from rnninit_hooks.comparing import compare as compare
+    from rnninit_hooks.diffing import diff as diff
     from rnninit_hooks.errors import (
         AddressError as AddressError,
     )
@@ -175,6 +178,7 @@ _HOMES = {
     ),
     "rnninit_hooks.findings": ("CODES", "Code", "Finding", "Place"),
     "rnninit_hooks.rows": ("FactTable", "MemoryFacts", "Report", "Row", "SlotFacts"),
+    "rnninit_hooks.changes": ("Change", "Diff"),
     "rnninit_hooks.rules.models": ("Allow", "Match", "Policy", "Rule"),
     "rnninit_hooks.rules.load": ("load", "loads", "preset"),
     "rnninit_hooks.rules.schema": ("json_schema",),
@@ -216,6 +220,7 @@ _HOMES = {
     "rnninit_hooks.checking": ("check",),
     "rnninit_hooks.inspection": ("inspect",),
     "rnninit_hooks.comparing": ("compare",),
+    "rnninit_hooks.diffing": ("diff",),
     "rnninit_hooks.record": ("Record",),
     "rnninit_hooks.hooks.attach": ("Handle", "attach"),
     "rnninit_hooks.hooks.calibrate": ("calibrate",),

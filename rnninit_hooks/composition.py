@@ -82,9 +82,10 @@ def compose(
     progress: Progress | None = None,
     open_to: Callable[[Member], bool] = lambda _: True,
     born: Born = dtype_now,
+    held: Callable[[Member], Tensor] | None = None,
 ) -> Iterator[Composed]:
     """Every parameter of `compose_groups`, one by one."""
-    for group in compose_groups(units, seed, progress=progress, open_to=open_to, born=born):
+    for group in compose_groups(units, seed, progress=progress, open_to=open_to, born=born, held=held):
         yield from group
 
 
@@ -95,23 +96,25 @@ def compose_groups(
     progress: Progress | None = None,
     open_to: Callable[[Member], bool] = lambda _: True,
     born: Born = dtype_now,
+    held: Callable[[Member], Tensor] | None = None,
 ) -> Iterator[tuple[Composed, ...]]:
     """Draw every unit and lay the pieces into whole parameters where `open_to` allows it; partners of a sum together.
 
-    `born` gives the dtype to round to first, where a model was cast after it was decided.
+    `born` gives the dtype to round to first, where a model was cast after it was decided; `held` what stands in for the
+    value that a parameter has, where it has none.
     """
-    groups = _by_parameter(tuple(units))
+    groups = by_parameter(tuple(units))
     total = sum(len(group) for group in groups)
     done = 0
     with torch.no_grad(), torch.autocast("cpu", enabled=False):
         for group in groups:
-            yield tuple(_compose_group(group, seed, open_to, born))
+            yield tuple(_compose_group(group, seed, open_to, born, held or fresh_copy))
             done += len(group)
             if progress:
                 progress(done, total, group[-1].block.address)
 
 
-def _by_parameter(units: tuple[Unit, ...]) -> list[list[Unit]]:
+def by_parameter(units: tuple[Unit, ...]) -> list[list[Unit]]:
     """Units that share a parameter, directly or through the partners of a bias, stand together."""
     home: dict[tuple[int, ...], list[Unit]] = {}
     for unit in units:
@@ -125,7 +128,9 @@ def _by_parameter(units: tuple[Unit, ...]) -> list[list[Unit]]:
     return list({id(group): group for group in home.values()}.values())
 
 
-def _compose_group(group: list[Unit], seed: int, open_to: Callable[[Member], bool], born: Born) -> Iterator[Composed]:
+def _compose_group(
+    group: list[Unit], seed: int, open_to: Callable[[Member], bool], born: Born, held: Callable[[Member], Tensor]
+) -> Iterator[Composed]:
     values: dict[tuple[int, ...], Tensor] = {}
     members: dict[tuple[int, ...], Member] = {}
     users: dict[tuple[int, ...], list[Unit]] = defaultdict(list)
@@ -137,7 +142,7 @@ def _compose_group(group: list[Unit], seed: int, open_to: Callable[[Member], boo
             key = piece.member.key
             members.setdefault(key, piece.member)
             if key not in values:
-                values[key] = empty(piece.member) if key in covered else fresh_copy(piece.member)
+                values[key] = empty(piece.member) if key in covered else held(piece.member)
             lay(values[key], piece, unit.slots[0], cast(part, born(piece.member)))
             users[key].append(unit)
     for key, value in values.items():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
-_MODEL_COMMANDS = ("plan", "apply", "check", "inspect", "layouts", "baseline")
+_MODEL_COMMANDS = ("plan", "apply", "check", "inspect", "layouts", "baseline", "diff")
 _FLAGS = ("format", "rules", "targets", "layouts", "select", "ignore", "baseline", "fail_on")
 
 
@@ -81,6 +81,10 @@ def _dispatch(options: Namespace) -> int:
         from rnninit_hooks.cli.baseline import baseline_command
 
         return baseline_command(job)
+    if options.command == "diff":
+        from rnninit_hooks.cli.diff import diff_command
+
+        return diff_command(job)
     return int(getattr(commands, f"{options.command}_command")(job))
 
 

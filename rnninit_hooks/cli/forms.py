@@ -9,6 +9,7 @@ FAIL_ON = ("error", "warning", "info", "never")
 _OF_FINDINGS = ("plan", "check", "lint", "rules")
 _OF_TABLES = ("text", "json", "markdown", "html")
 _PLAIN = ("text", "json")
+_OF_DIFF = ("text", "json", "markdown")
 WITH_FAIL_ON = ("plan", "check", "inspect", "lint")
 
 
@@ -20,6 +21,8 @@ def formats_of(command: str) -> tuple[str, ...]:
     """
     if command in _OF_FINDINGS:
         return FORMATS
+    if command == "diff":
+        return _OF_DIFF
     return _OF_TABLES if command == "inspect" else _PLAIN
 
 

@@ -18,12 +18,23 @@ pyproject.toml (rules, targets, baseline, fail-on), then RNNINIT_RULES,
 RNNINIT_FORMAT, RNNINIT_FAIL_ON, then flags.
 
 plan, check, lint and rules speak every --format: text, concise, json, github,
-sarif, junit, markdown, html; inspect speaks text, json, markdown and html, the
-others text and json. concise and github have one line per finding on stdout
-and their summary on stderr.
+sarif, junit, markdown, html; inspect speaks text, json, markdown and html, diff
+text, json and markdown, the others text and json. concise and github have one
+line per finding on stdout and their summary on stderr.
 
 exit status: 0 clean, 1 findings (errors or warnings, unless --fail-on says
 otherwise), 2 could not judge"""
+
+
+_DIFF_EPILOG = """\
+RULES_A and RULES_B are rule files, presets, or files of a revision, named as
+git names them: HEAD~1:init.rules.yaml counts from the root of the repository,
+HEAD~1:./init.rules.yaml from here. What such a file extends by a relative path
+comes from the same revision. RULES ends in .yaml or .yml; default: rules in
+pyproject.toml. --seed replaces the seeds of both.
+
+exit status: 0 nothing changes, 1 something changes (a slot, or an error or
+warning that comes or goes), 2 could not judge"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -53,6 +64,7 @@ _MODEL_COMMANDS = {
     "check": "does a model, as it is, obey the rules?",
     "inspect": "the effective quantities of every slot; no rules needed",
     "layouts": "which gates stand where: registered layouts, or what probing finds",
+    "diff": "what a change of rules does to a model, slot by slot; nothing is written",
 }
 _PAGE_COMMANDS = {
     "rules": "read rule files and show every problem with its place",
@@ -83,12 +95,15 @@ def _command(commands: argparse._SubParsersAction[Parser], name: str, text: str)
 
 def _model_command(commands: argparse._SubParsersAction[Parser], name: str, text: str) -> None:
     one = _command(commands, name, text)
-    one.add_argument("targets", nargs="*", metavar="TARGET", help="default: targets in pyproject.toml")
+    if name == "diff":
+        _diff_arguments(one)
+    else:
+        one.add_argument("targets", nargs="*", metavar="TARGET", help="default: targets in pyproject.toml")
     one.add_argument(
         "--arg", action="append", default=[], metavar="KEY=VALUE", help="an argument for the factory, JSON or text"
     )
     one.add_argument("--seed", type=_seed, metavar="N", help="instead of the seed in the rules")
-    if name not in ("inspect", "layouts"):
+    if name not in ("inspect", "layouts", "diff"):
         one.add_argument("--rules", metavar="F", help="a rule file, or the name of a preset")
     if name == "apply":
         one.add_argument("-o", "--output", required=True, metavar="FILE", help="the .safetensors file to write")
@@ -123,6 +138,13 @@ def _baseline_command(commands: argparse._SubParsersAction[Parser]) -> None:
     one.add_argument("--arg", action="append", default=[], metavar="KEY=VALUE", help="an argument for the factory")
     one.add_argument("--seed", type=_seed, metavar="N", help="instead of the seed in the rules")
     one.add_argument("--layouts", action="append", metavar="FILE", help="a file of layouts to register first")
+
+
+def _diff_arguments(one: Parser) -> None:
+    one.usage = "%(prog)s [options] RULES_A RULES_B [TARGET ...]\n       %(prog)s [options] --rev REV [RULES] [TARGET ...]"
+    one.epilog = _DIFF_EPILOG
+    one.add_argument("words", nargs="*", metavar="RULES or TARGET", help="two policies, then targets (default: pyproject.toml)")
+    one.add_argument("--rev", metavar="REV", help="compare RULES with what they were in this revision")
 
 
 def _page_command(commands: argparse._SubParsersAction[Parser], name: str, text: str) -> None:

@@ -13,7 +13,7 @@ from rnninit_hooks.cli.failures import CannotJudge
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_WITH_REPORT_FILE = ("plan", "check", "inspect", "lint", "rules")
+_WITH_REPORT_FILE = ("plan", "check", "inspect", "lint", "rules", "diff")
 
 
 def tell(failure: CannotJudge, words: Sequence[str]) -> None:

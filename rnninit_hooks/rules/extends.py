@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rnninit_hooks.findings import Place
-from rnninit_hooks.rules.document import Document, raw_bytes, read, shortened
+from rnninit_hooks.rules.document import Document, read, shortened
 from rnninit_hooks.rules.models import Allow, Rule, Setting
 from rnninit_hooks.rules.parsing import Parsed, parse
+from rnninit_hooks.rules.shelves import DISK, Shelf
 from rnninit_hooks.rules.words import did_you_mean
 
 DEEPEST, MOST = 16, 100
@@ -36,6 +37,8 @@ class Reading:
 
     documents: list[Document] = field(default_factory=list)
     done: set[str] = field(default_factory=set)
+    shelf: Shelf = DISK
+    """Where files that are named by a path are taken from."""
 
 
 def preset_names() -> list[str]:
@@ -75,12 +78,12 @@ def _too_many(document: Document, **lists: tuple[str, ...]) -> bool:
 def _extend(
     merged: Merged, name: str, document: Document, place: Place, base: Path | None, reading: Reading, chain: tuple[str, ...]
 ) -> None:
-    found = _located(name, base)
+    found = _located(name, base, reading.shelf)
     if isinstance(found, str):
         document.add("RNN013", f"cannot extend {shortened(name)!r}: {found}", place, fix=_NAMES)
         return
-    label, path = found
-    key = str(path.resolve())
+    label, path, shelf = found
+    key = shelf.key(path)
     if key in chain:
         circle = " -> ".join(Path(step).name for step in (*chain[chain.index(key) :], key))
         document.add(
@@ -97,14 +100,14 @@ def _extend(
         document.add("RNN018", f"rule files extend each other more than {DEEPEST} deep", place, fix=fix)
         return
     reading.done.add(key)
-    inner = _read_file(path, label, document, place, name)
+    inner = _read_file(shelf, path, label, document, place, name)
     if inner is not None:
-        _take(merged, merge(parse(inner), path.parent, reading, (*chain, key)))
+        _take(merged, merge(parse(inner), path.parent, replace(reading, shelf=shelf), (*chain, key)))
 
 
-def _read_file(path: Path, label: str, document: Document, place: Place, name: str) -> Document | None:
+def _read_file(shelf: Shelf, path: Path, label: str, document: Document, place: Place, name: str) -> Document | None:
     try:
-        inner = read(raw_bytes(path), label)
+        inner = read(shelf.raw_bytes(path), label)
     except OSError as error:
         message = f"cannot extend {shortened(name)!r}: {error.strerror or error}"
         document.add("RNN013", message, place, fix="name a file that can be read")
@@ -113,19 +116,19 @@ def _read_file(path: Path, label: str, document: Document, place: Place, name: s
     return inner
 
 
-def _located(name: str, base: Path | None) -> tuple[str, Path] | str:
+def _located(name: str, base: Path | None, shelf: Shelf) -> tuple[str, Path, Shelf] | str:
     try:
-        return _locate(name, base)
+        return _locate(name, base, shelf)
     except (OSError, ValueError, RuntimeError) as error:  # too long a name, a NUL in it, or `~` of nobody
         return f"this names no file ({getattr(error, 'strerror', None) or error})"
 
 
-def _locate(name: str, base: Path | None) -> tuple[str, Path] | str:
+def _locate(name: str, base: Path | None, shelf: Shelf) -> tuple[str, Path, Shelf] | str:
     if name.startswith("builtin:"):
         preset = name.removeprefix("builtin:")
         known = preset_names()
         return (
-            (name, PRESETS / f"{preset}.yaml")
+            (name, PRESETS / f"{preset}.yaml", DISK)
             if preset in known
             else f"no such preset{did_you_mean(preset, known)}; there are {', '.join(known)}"
         )
@@ -137,11 +140,12 @@ def _locate(name: str, base: Path | None) -> tuple[str, Path] | str:
     if not path.is_absolute() and base is None:
         return "a relative path needs a file to be relative to"
     path = path if path.is_absolute() else (base or Path()) / path
-    siblings = [item.name for item in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-    return (str(path), path) if path.is_file() else f"there is no such file{did_you_mean(path.name, siblings)}"
+    if shelf.holds(path):
+        return shelf.label(path), path, shelf
+    return f"there is no such file{did_you_mean(path.name, shelf.beside(path))}"
 
 
-def _in_package(name: str) -> tuple[str, Path] | str:
+def _in_package(name: str) -> tuple[str, Path, Shelf] | str:
     """Found without importing the package, since an import runs its code."""
     dotted, _, inside = name.removeprefix("pkg:").partition("/")
     if not inside or Path(inside).anchor or ".." in Path(inside).parts:
@@ -155,7 +159,7 @@ def _in_package(name: str) -> tuple[str, Path] | str:
     if not roots:
         return f"no package {top!r} is installed"
     path = next((root / inside for root in roots if (root / inside).is_file()), None)
-    return (name, path) if path else f"the package {dotted!r} has no file {inside!r}"
+    return (name, path, DISK) if path else f"the package {dotted!r} has no file {inside!r}"
 
 
 def _take(merged: Merged, inner: Merged) -> None:

@@ -8,17 +8,20 @@ from pathlib import Path
 
 from rnninit_hooks.errors import RuleFileError
 from rnninit_hooks.findings import Finding, Place
-from rnninit_hooks.rules.document import Document, raw_bytes, read
+from rnninit_hooks.rules.document import Document, read
 from rnninit_hooks.rules.extends import PRESETS, Merged, Reading, merge, preset_names
 from rnninit_hooks.rules.models import Policy
 from rnninit_hooks.rules.parsing import parse
+from rnninit_hooks.rules.shelves import DISK, Shelf
 from rnninit_hooks.rules.words import did_you_mean
 
 _LOOKS_LIKE_A_PATH = re.compile(r"[/\\]|\.ya?ml$")
 
 
-def load(path: str | Path, *, name: str | None = None) -> Policy:
+def load(path: str | Path, *, name: str | None = None, shelf: Shelf = DISK) -> Policy:
     """Read a rule file, with everything that it extends; `name` stands in messages instead of the path.
+
+    `shelf` is where paths are looked up, the disk unless told.
 
     Raises `RuleFileError`, whose `findings` list every problem of every file with its place, the line and a caret.
 
@@ -30,10 +33,10 @@ def load(path: str | Path, *, name: str | None = None) -> Policy:
     """
     file = Path(path)
     try:
-        raw, key = raw_bytes(file), str(file.resolve())
+        raw, key = shelf.raw_bytes(file), shelf.key(file)
     except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
-        raise RuleFileError([_unreadable(file, error, name or str(path))]) from error
-    return _policy(raw, name or str(path), file.parent, key)
+        raise RuleFileError([_unreadable(file, error, name or str(path), shelf)]) from error
+    return _policy(raw, name or str(path), file.parent, key, shelf)
 
 
 def loads(text: str, *, name: str = "<string>", base: str | Path | None = None) -> Policy:
@@ -89,18 +92,16 @@ def resolve(policy: Policy | str | Path) -> Policy:
     raise TypeError(f"a policy is a Policy, a path or the name of a preset; found {type(policy).__name__}")
 
 
-def _unreadable(path: Path, error: OSError | ValueError, name: str) -> Finding:
-    siblings = [item.name for item in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+def _unreadable(path: Path, error: OSError | ValueError, name: str, shelf: Shelf) -> Finding:
     reason = getattr(error, "strerror", None) or error
-    message = f"cannot be read: {reason}{did_you_mean(path.name, siblings)}"
-    fix = "give the path of a rule file, relative to where you stand"
-    return Finding("RNN001", message, place=Place(name, 1, 1), fix=fix)
+    message = f"cannot be read: {reason}{did_you_mean(path.name, shelf.beside(path))}"
+    return Finding("RNN001", message, place=Place(name, 1, 1), fix=shelf.advice)
 
 
-def _policy(raw: bytes | str, name: str, base: Path | None, key: str) -> Policy:
+def _policy(raw: bytes | str, name: str, base: Path | None, key: str, shelf: Shelf = DISK) -> Policy:
     document = read(raw, name)
     document.folder = base
-    reading = Reading(done={key})
+    reading = Reading(done={key}, shelf=shelf)
     merged = merge(parse(document), base, reading, (key,))
     problems = [problem for each in reading.documents for problem in _sorted(each)]
     if not problems and not merged.rules:
