@@ -50,24 +50,12 @@ if TYPE_CHECKING:
     from rnninit_hooks.findings import Code as Code
     from rnninit_hooks.findings import Finding as Finding
     from rnninit_hooks.findings import Place as Place
-    from rnninit_hooks.hooks import (
-        Handle as Handle,
-    )
-    from rnninit_hooks.hooks import (
-        attach as attach,
-    )
-    from rnninit_hooks.hooks import (
-        calibrate as calibrate,
-    )
-    from rnninit_hooks.hooks import (
-        enforced as enforced,
-    )
-    from rnninit_hooks.hooks import (
-        initialized as initialized,
-    )
-    from rnninit_hooks.hooks import (
-        materialize as materialize,
-    )
+    from rnninit_hooks.hooks.attach import Handle as Handle
+    from rnninit_hooks.hooks.attach import attach as attach
+    from rnninit_hooks.hooks.calibrate import calibrate as calibrate
+    from rnninit_hooks.hooks.decorate import initialized as initialized
+    from rnninit_hooks.hooks.enforce import enforced as enforced
+    from rnninit_hooks.hooks.materialize import materialize as materialize
     from rnninit_hooks.inspection import inspect as inspect
     from rnninit_hooks.layout_files import load_layouts as load_layouts
     from rnninit_hooks.layouts.model import Layout as Layout
@@ -234,7 +222,11 @@ _HOMES = {
     "rnninit_hooks.comparing": ("compare",),
     "rnninit_hooks.diffing": ("diff",),
     "rnninit_hooks.record": ("Record",),
-    "rnninit_hooks.hooks": ("Handle", "attach", "calibrate", "enforced", "initialized", "materialize"),
+    "rnninit_hooks.hooks.attach": ("Handle", "attach"),
+    "rnninit_hooks.hooks.calibrate": ("calibrate",),
+    "rnninit_hooks.hooks.decorate": ("initialized",),
+    "rnninit_hooks.hooks.enforce": ("enforced",),
+    "rnninit_hooks.hooks.materialize": ("materialize",),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604  (every one is text)

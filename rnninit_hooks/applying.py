@@ -17,7 +17,7 @@ from rnninit_hooks.announcing import announce
 from rnninit_hooks.composition import Composed, Progress, compose_groups, not_finite
 from rnninit_hooks.doors import put
 from rnninit_hooks.errors import PolicyError, WriteError
-from rnninit_hooks.facts import Clerk
+from rnninit_hooks.facts import written_facts
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.marks import marked
 from rnninit_hooks.measuring import batch_needed
@@ -95,7 +95,8 @@ def _without_memory(decided: Plan) -> Iterable[Finding]:
 def _write_groups(decided: Plan, groups: Iterable[tuple[Composed, ...]]) -> dict[str, dict[str, Any]]:
     """Write group by group, so that one parameter's values are held at a time; on any failure put back all."""
     addresses = _addresses(decided)
-    with all_or_nothing() as write, Clerk() as clerk:
+    facts: dict[str, dict[str, Any]] = {}
+    with all_or_nothing() as write:
         for group in groups:
             if problems := [finding for one in group if (finding := not_finite(one))]:
                 raise PolicyError(problems)
@@ -103,8 +104,8 @@ def _write_groups(decided: Plan, groups: Iterable[tuple[Composed, ...]]) -> dict
                 write(one)
             values = {one.member.key: one.value for one in group}
             for address in dict.fromkeys(address for key in values for address in addresses[key]):
-                clerk.note(address, decided.slot(address), values)
-        return clerk.facts()
+                facts[address] = written_facts(decided.slot(address), values)
+    return facts
 
 
 def _addresses(decided: Plan) -> dict[tuple[int, ...], list[str]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from rnninit_hooks.copies import copied
 from rnninit_hooks.findings import Finding
 from rnninit_hooks.marks import unwritten
 from rnninit_hooks.measuring import judged_without_batch
@@ -19,7 +20,7 @@ from rnninit_hooks.probing.proposing import probed
 from rnninit_hooks.recipes.base import Block, Breach
 from rnninit_hooks.rows import Report, Row
 from rnninit_hooks.units import Unit, stacked_value, together, whole_block
-from rnninit_hooks.weighing import weigh
+from rnninit_hooks.weighing import ABOUT_ENTRIES, weigh
 
 if TYPE_CHECKING:
     from rnninit_hooks.rules.models import Policy
@@ -59,10 +60,11 @@ def check(model: nn.Module, policy: Policy | str | Path, *, probe: bool = False)
     verdicts = _judged_together(tuple(_judge(unit) for unit in decided.units if _judgeable(unit)))
     shown = probed(model, everything=probe)
     partly = judged_without_batch(verdict.unit for verdict in verdicts)
-    measured = (*_broken(verdicts), *_uneven(verdicts), *_unjudged(decided), *partly)
+    alike = copied(verdict.unit for verdict in verdicts if verdict.obeys)
+    measured = (*_broken(verdicts), *_uneven(verdicts), *alike, *_unjudged(decided), *partly)
     findings = (*unwritten(model), *decided.findings, *shown, *measured)
-    own = tuple(finding for finding in findings if finding.code != "RNN110")
-    stale = tuple(finding for finding in findings if finding.code == "RNN110")
+    own = tuple(finding for finding in findings if finding.code not in ABOUT_ENTRIES)
+    stale = tuple(finding for finding in findings if finding.code in ABOUT_ENTRIES)
     kept, allowed = weigh(decided.policy, own, stale_prefix="RNN2")
     excused = (*decided.allowed, *allowed)
     return Report("check", _rows(decided, verdicts), (*kept, *stale), decided.seed, decided.sampler, excused)

@@ -74,5 +74,9 @@ class RecordError(RnnInitError, ValueError):
     """A record cannot be made, written or read."""
 
 
+class BaselineError(RnnInitError, ValueError):
+    """A file of known findings cannot be read, or is none."""
+
+
 class AddressError(RnnInitError, ValueError):
     """A text is no slot address."""

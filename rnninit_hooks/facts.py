@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from math import prod
 from typing import Any
 
 import torch
@@ -72,33 +70,3 @@ def _total(parts: list[tuple[int, Tensor]]) -> Tensor:
     if len(parts) == 1 and parts[0][0] == 1:
         return parts[0][1]
     return torch.stack([sign * view.double() for sign, view in parts]).sum(0)
-
-
-class Clerk:
-    """Takes the facts of what is written; those of large blocks on a second thread, beside the next draws.
-
-    A context manager; `facts()` waits for all and raises what went wrong.
-    """
-
-    def __init__(self) -> None:
-        self._found: dict[str, dict[str, Any] | Future[dict[str, Any]]] = {}
-        self._thread: ThreadPoolExecutor | None = None
-
-    def __enter__(self) -> Clerk:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._thread is not None:
-            self._thread.shutdown(cancel_futures=True)
-
-    def note(self, address: str, slot: Slot, values: Mapping[tuple[int, ...], Tensor]) -> None:
-        """Remember digest and statistics of one slot under an address."""
-        if prod(slot.shape) < _LARGE:
-            self._found[address] = written_facts(slot, values)
-        else:
-            self._thread = self._thread or ThreadPoolExecutor(1, "rnninit-facts")
-            self._found[address] = self._thread.submit(written_facts, slot, values)
-
-    def facts(self) -> dict[str, dict[str, Any]]:
-        """Everything noted, by address."""
-        return {address: found.result() if isinstance(found, Future) else found for address, found in self._found.items()}

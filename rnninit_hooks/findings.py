@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -78,6 +79,21 @@ class Finding:
         return {key: value for key, value in facts.items() if value is not None}
 
 
+STALE = ("RNN110", "RNN117", "RNN118", "RNN322")
+"""Codes that say of an excuse that it is no longer one."""
+
+
+def counts(findings: Iterable[Finding], **set_aside: int) -> dict[str, int]:
+    """How many findings stand, by level, how many were set aside and how, and how many say that an excuse is stale.
+
+    >>> counts([Finding("RNN110", "excuses nothing", level="warning")], allowed=3)
+    {'errors': 0, 'warnings': 1, 'infos': 0, 'allowed': 3, 'stale': 1}
+    """
+    own = tuple(findings)
+    levels = {f"{level}s": sum(one.level == level for one in own) for level in ("error", "warning", "info")}
+    return {**levels, **set_aside, "stale": sum(one.code in STALE for one in own)}
+
+
 def _table(*rows: tuple[str, str, Level, str]) -> dict[str, Code]:
     return {code: Code(code, name, level, summary) for code, name, level, summary in rows}
 
@@ -117,6 +133,8 @@ CODES: dict[str, Code] = _table(
     ("RNN114", "regex-timeout", "error", "a pattern took too long on a parameter name"),
     ("RNN115", "kept-because-touched", "warning", "a pending slot was written by somebody else and is kept"),
     ("RNN116", "layout-not-probed", "info", "a module could not be probed, so that its layout is not proved"),
+    ("RNN117", "expired-allow", "warning", "an `allow` entry is past its day"),
+    ("RNN118", "stale-baseline", "warning", "a finding in the baseline no longer occurs"),
     ("RNN119", "initialisation-pending", "warning", "a model is looked at while its initialisation is still pending"),
     ("RNN120", "batch-needed", "error", "a rule measures a batch, and the verb has none"),
     ("RNN201", "law-broken", "error", "a slot does not obey the recipe that its rule asks for"),
@@ -131,6 +149,7 @@ CODES: dict[str, Code] = _table(
     ("RNN210", "bias-on-another-gate", "warning", "a constant stands on another gate than the one that keeps the state"),
     ("RNN211", "retain-gate-shut", "warning", "a bias makes the layer forget, as with the sign of another cell"),
     ("RNN212", "no-memory-set", "info", "nothing was done for the memory of a recurrent module"),
+    ("RNN213", "gates-identical", "warning", "gates hold the same bits though their recipe draws for each"),
     ("RNN220", "judged-without-batch", "info", "of a rule that measured a batch, only what holds for every batch was judged"),
     ("RNN301", "name-test-never-true", "error", "a parameter name is tested for a text that none holds"),
     ("RNN302", "stacked-orthogonal", "warning", "one orthogonal matrix is drawn over the rows of all gates"),

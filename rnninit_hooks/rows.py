@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from rnninit_hooks.findings import Finding, Place
+from rnninit_hooks.findings import Finding, Place, counts
 
 Status = Literal["write", "keep", "untouched", "written", "pending", "loaded", "touched", "obeys", "breaks"]
 Verb = Literal["plan", "apply", "check", "attach"]
@@ -61,6 +61,8 @@ class Report:
     sampler: str = ""
     allowed: tuple[tuple[Finding, str], ...] = field(default=())
     """Findings that the policy excuses, each with the reason given."""
+    known: tuple[Finding, ...] = field(default=())
+    """Findings that a baseline knows; they fail nothing and are counted."""
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -77,6 +79,11 @@ class Report:
         """True when no finding is an error or a warning."""
         return all(finding.level == "info" for finding in self.findings)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many findings of which fate."""
+        return counts(self.findings, allowed=len(self.allowed), baselined=len(self.known))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
@@ -87,6 +94,8 @@ class Report:
             "sampler": self.sampler,
             "findings": [finding.to_dict() for finding in self.findings],
             "allowed": [{**finding.to_dict(), "reason": reason} for finding, reason in self.allowed],
+            "baselined": [finding.to_dict() for finding in self.known],
+            "counts": self.counts,
             "rows": [row.to_dict() for row in self.rows],
         }
 

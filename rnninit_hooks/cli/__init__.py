@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
-_MODEL_COMMANDS = ("plan", "apply", "check", "inspect", "layouts", "diff")
+_MODEL_COMMANDS = ("plan", "apply", "check", "inspect", "layouts", "baseline", "diff")
+_FLAGS = ("format", "rules", "targets", "layouts", "select", "ignore", "baseline", "fail_on")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,8 +54,7 @@ def _dispatch(options: Namespace) -> int:
     from rnninit_hooks.cli.settings import settings
 
     folder = Path.cwd()
-    keys = ("format", "rules", "targets", "layouts", "select", "ignore", "fail_on")
-    flags = {key: getattr(options, key, None) for key in keys}
+    flags = {key: getattr(options, key, None) for key in _FLAGS}
     if options.command not in _MODEL_COMMANDS:
         asks_project = options.command == "lint" or (options.command == "rules" and not options.files)
         own = settings(folder, os.environ, flags=flags, project=asks_project)
@@ -81,6 +81,10 @@ def _dispatch(options: Namespace) -> int:
         from rnninit_hooks.cli.diff import diff_command
 
         return diff_command(job)
+    if options.command == "baseline":
+        from rnninit_hooks.cli.baseline import baseline_command
+
+        return baseline_command(job)
     return int(getattr(commands, f"{options.command}_command")(job))
 
 

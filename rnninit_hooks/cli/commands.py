@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from rnninit_hooks.cli.known import Known
     from rnninit_hooks.cli.settings import Settings, TargetName
     from rnninit_hooks.record import Record
     from rnninit_hooks.rules.models import Policy
@@ -56,6 +57,13 @@ class Job:
             return Record.load(path)
         except RecordError as error:
             raise CannotJudge("--against", str(error), fix="name a file that `rnninit apply --record` wrote") from error
+
+    @cached_property
+    def known(self) -> Known:
+        """What the baseline knows of the targets; read before any model is built."""
+        from rnninit_hooks.cli.known import Known
+
+        return Known.of(self)
 
     @property
     def seed(self) -> int:
@@ -110,16 +118,17 @@ def register_layouts(files: Iterable[str]) -> None:
 
 def plan_command(job: Job) -> int:
     """`rnninit plan`."""
-    policy = job.policy
+    policy, known = job.policy, job.known
     from rnninit_hooks.planning import plan  # wakes torch, which rules that cannot be read need not wait for
 
-    return _deliver(job, job.each(lambda model: plan(model, policy, probe=job.options.probe)))
+    return _deliver(job, known.settled(job.each(lambda model: plan(model, policy, probe=job.options.probe))))
 
 
 def check_command(job: Job) -> int:
     """`rnninit check`."""
     weights, record = job.options.weights, job.record
     policy = job.policy if record is None or job.settings.rules else None
+    known = job.known
     from rnninit_hooks.checking import check  # after the rules: it wakes torch
     from rnninit_hooks.comparing import compare
 
@@ -135,7 +144,7 @@ def check_command(job: Job) -> int:
         obeyed = check(model, policy, probe=job.options.probe) if policy else None
         return _both(obeyed, compared)
 
-    return _deliver(job, job.each(judged))
+    return _deliver(job, known.settled(job.each(judged)))
 
 
 def _both(obeyed: Report | None, compared: Report | None) -> Report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,16 @@ def of_lint(outcome: Outcome, fail_on: FailOn) -> Judgement:
     """What the lint says of its files, those without findings too."""
     found: dict[str, list[Finding]] = {name: [] for name in outcome.names}
     for finding in outcome.findings:
-        found.setdefault(finding.place.file if finding.place else "source", []).append(finding)
-    subjects = [Subject(name, tuple(own), file=name) for name, own in found.items()]
+        found.setdefault(_file(finding), []).append(finding)
+    ignored, known = (Counter(_file(one) for one in own) for own in ((one for one, _ in outcome.ignored), outcome.known))
+    subjects = [
+        Subject(name, tuple(own), known=known[name], ignored=ignored[name], file=name) for name, own in found.items()
+    ]
     return _judgement("lint", subjects, noun="file", fail_on=fail_on)
+
+
+def _file(finding: Finding) -> str:
+    return finding.place.file if finding.place else "source"
 
 
 def of_rule_files(verdicts: Iterable[FileVerdict]) -> Judgement:
@@ -69,7 +77,9 @@ def _of_target(name: str, report: Report | FactTable) -> Subject:
 
     rules = dict.fromkeys(row.rule for row in report.rows if row.rule)
     open_ = dict.fromkeys(row.rule for row in report.rows if row.rule and (report.verb, row.status) == ("check", "write"))
-    return Subject(name, report.findings, report.allowed, tuple(rules), tuple(open_), file, verdict(report))
+    return Subject(
+        name, report.findings, report.allowed, tuple(rules), tuple(open_), file, verdict(report), known=len(report.known)
+    )  # fmt: skip
 
 
 def _source(target: str) -> str | None:

@@ -22,16 +22,13 @@ if TYPE_CHECKING:
 
 def lint_command(options: Namespace, settings: Settings) -> int:
     """Judge the files; 1 for a finding that the call fails on, 2 where a file could not be judged."""
-    from rnninit_hooks.lint.runner import chosen, lint_paths
-
-    codes = chosen(_codes("--select", settings.select), _codes("--ignore", settings.ignore))
-    paths = [Path(word) for word in options.paths]
-    missing = next((path for path in paths if not path.exists()), None)
-    if missing is not None:
-        raise CannotJudge(f"PATH {str(missing)!r}", "no such file or folder", expected="a file or a folder", fix="check it")
     if options.suggest:
-        return _suggest(paths, settings.format, options.output)
-    outcome = lint_paths(paths, codes)
+        return _suggest(_paths(options.paths), settings.format, options.output)
+    paths, codes, outcome = judged_paths(options.paths, settings)
+    if settings.baseline:
+        from rnninit_hooks.cli.known import lint_settled
+
+        outcome = lint_settled(outcome, settings.baseline, paths=paths, codes=codes)
     judgement = of_lint(outcome, settings.fail_on)
     if settings.format in ("text", "json"):
         put(settings.format, options.output, lines=lambda width: _lines(outcome, width), document=lambda: _facts(outcome))
@@ -40,6 +37,23 @@ def lint_command(options: Namespace, settings: Settings) -> int:
     if outcome.unread:
         return NOT_JUDGED
     return FINDINGS if judgement.failed else CLEAN
+
+
+def judged_paths(words: Sequence[str], settings: Settings) -> tuple[list[Path], frozenset[str], Outcome]:
+    """The paths, the codes that the settings choose, and what was found."""
+    from rnninit_hooks.lint.runner import chosen, lint_paths
+
+    codes = chosen(_codes("--select", settings.select), _codes("--ignore", settings.ignore))
+    paths = _paths(words)
+    return paths, codes, lint_paths(paths, codes)
+
+
+def _paths(words: Sequence[str]) -> list[Path]:
+    paths = [Path(word) for word in words]
+    missing = next((path for path in paths if not path.exists()), None)
+    if missing is not None:
+        raise CannotJudge(f"PATH {str(missing)!r}", "no such file or folder", expected="a file or a folder", fix="check it")
+    return paths
 
 
 def _codes(flag: str, words: Sequence[str]) -> tuple[str, ...]:
@@ -72,6 +86,8 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
     return {
         "verb": "lint", "ok": all(one.level != "error" for one in outcome.findings), "clean": outcome.clean,
         "files": outcome.files, "findings": [one.to_dict() for one in outcome.findings],
+        "ignored": [{**one.to_dict(), "reason": reason} for one, reason in outcome.ignored],
+        "baselined": [one.to_dict() for one in outcome.known], "counts": outcome.counts,
     }  # fmt: skip
 
 
@@ -79,9 +95,11 @@ def _lines(outcome: Outcome, width: int) -> Iterator[Text]:
     from rich.text import Text
 
     from rnninit_hooks.report.problems import finding_lines
+    from rnninit_hooks.report.text import aside
     from rnninit_hooks.report.words import count
 
     yield from finding_lines(outcome.findings, width=width)
     said = f"lint: {count(outcome.files, 'file')}, {count(len(outcome.findings), 'finding')}"
-    unread = f", {outcome.unread} not judged" if outcome.unread else ""
-    yield Text(said + unread, style="green" if outcome.clean else "red")
+    unread = [f"{outcome.unread} not judged"] if outcome.unread else []
+    ignored = [f"{len(outcome.ignored)} ignored with a reason"] if outcome.ignored else []
+    yield Text(", ".join([said, *unread, *ignored, *aside(outcome.counts)]), style="green" if outcome.clean else "red")

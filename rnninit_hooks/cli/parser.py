@@ -14,13 +14,13 @@ _SUMMARY = "Say, apply, see and enforce how PyTorch modules are initialised, gat
 _EPILOG = """\
 TARGET is package.module:name or path/to/file.py:name, where name is a class, a
 factory or a module instance. Defaults come from [tool.rnninit] in the nearest
-pyproject.toml (rules, targets, fail-on), then RNNINIT_RULES, RNNINIT_FORMAT,
-RNNINIT_FAIL_ON, then flags.
+pyproject.toml (rules, targets, baseline, fail-on), then RNNINIT_RULES,
+RNNINIT_FORMAT, RNNINIT_FAIL_ON, then flags.
 
 plan, check, lint and rules speak every --format: text, concise, json, github,
 sarif, junit, markdown, html; inspect speaks text, json, markdown and html, diff
-text, json and markdown, the others text and json. concise and github have one line per finding on stdout
-and their summary on stderr.
+text, json and markdown, the others text and json. concise and github have one
+line per finding on stdout and their summary on stderr.
 
 exit status: 0 clean, 1 findings (errors or warnings, unless --fail-on says
 otherwise), 2 could not judge"""
@@ -52,6 +52,7 @@ def parser() -> Parser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, text in _MODEL_COMMANDS.items():
         _model_command(commands, name, text)
+    _baseline_command(commands)
     for name, text in _PAGE_COMMANDS.items():
         _page_command(commands, name, text)
     return top
@@ -111,6 +112,8 @@ def _model_command(commands: argparse._SubParsersAction[Parser], name: str, text
     else:
         one.add_argument("-o", "--output", metavar="FILE", help="write the report there instead of to stdout")
     one.add_argument("--layouts", action="append", metavar="FILE", help="a file of layouts to register first")
+    if name in ("plan", "check"):
+        _known(one)
     if name in ("plan", "check", "inspect"):
         one.add_argument("--probe", action="store_true", help="run recurrent modules for one step, on private copies")
     if name == "layouts":
@@ -128,6 +131,22 @@ def _diff_arguments(one: Parser) -> None:
     one.add_argument("--rev", metavar="REV", help="compare RULES with what they were in this revision")
 
 
+def _known(one: Parser) -> None:
+    one.add_argument("--baseline", metavar="FILE", help="known findings; default: baseline in pyproject.toml")
+
+
+def _baseline_command(commands: argparse._SubParsersAction[Parser]) -> None:
+    one = _command(commands, "baseline", "write down today's findings; from then on the file only shrinks")
+    one.add_argument("targets", nargs="*", metavar="TARGET", help="default: targets in pyproject.toml, without --lint")
+    one.add_argument("--lint", nargs="+", metavar="PATH", help="Python files, or folders of them, judged as `lint` does")
+    one.add_argument("--grow", action="store_true", help="also add what is new to an existing file, and print it")
+    one.add_argument("-o", "--output", metavar="FILE", help="default: baseline in pyproject.toml, else beside that file")
+    one.add_argument("--rules", metavar="F", help="a rule file, or the name of a preset")
+    one.add_argument("--arg", action="append", default=[], metavar="KEY=VALUE", help="an argument for the factory")
+    one.add_argument("--seed", type=_seed, metavar="N", help="instead of the seed in the rules")
+    one.add_argument("--layouts", action="append", metavar="FILE", help="a file of layouts to register first")
+
+
 def _page_command(commands: argparse._SubParsersAction[Parser], name: str, text: str) -> None:
     one = _command(commands, name, text)
     if name == "rules":
@@ -137,6 +156,7 @@ def _page_command(commands: argparse._SubParsersAction[Parser], name: str, text:
     if name == "presets":
         one.add_argument("name", nargs="?", metavar="NAME", help="the preset to print")
     if name == "lint":
+        _known(one)
         one.add_argument("paths", nargs="+", metavar="PATH", help="Python files, or folders of them")
         one.add_argument("--select", type=_codes, metavar="CODES", help="these codes or beginnings of codes only, with commas")
         one.add_argument("--ignore", type=_codes, metavar="CODES", help="not these codes or beginnings of codes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rnninit_hooks.report.judgement import FailOn
 
-_KEYS = ("rules", "targets", "layouts", "select", "ignore", "fail-on")
+_KEYS = ("rules", "targets", "layouts", "select", "ignore", "baseline", "fail-on")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,9 @@ class Settings:
     layouts: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    baseline: str | None = None
+    folder: Path | None = field(default=None, compare=False)
+    """Where the pyproject.toml stands that was read."""
     fail_on: FailOn = "warning"
 
     def required_rules(self) -> str:
@@ -125,7 +128,17 @@ def _read(file: Path, table: Mapping[str, Any]) -> Settings:
     found = tuple(str(file.parent / name) for name in files)
     select, ignore = (_words(where, key, table.get(key, [])) for key in ("select", "ignore"))
     fail_on: Any = known_word(f"{where} fail-on", table.get("fail-on", "warning"), FAIL_ON, noun="level")
-    return Settings(_located(rules, file.parent), own, layouts=found, select=select, ignore=ignore, fail_on=fail_on)
+    return Settings(
+        _located(rules, file.parent), own, layouts=found, select=select, ignore=ignore, fail_on=fail_on,
+        baseline=_baseline(where, table.get("baseline"), file.parent), folder=file.parent,
+    )  # fmt: skip
+
+
+def _baseline(where: str, value: Any, folder: Path) -> str | None:
+    if value is not None and not (isinstance(value, str) and value):
+        fix = 'write baseline = "rnninit.baseline.json"'
+        raise CannotJudge(where, f"baseline is {value!r}", expected="the path of a file", fix=fix)
+    return None if value is None else _beside(value, folder)
 
 
 def _words(where: str, key: str, value: Any) -> tuple[str, ...]:
@@ -138,7 +151,11 @@ def _located(rules: str | None, folder: Path) -> str | None:
     """A path is relative to the file that names it; a word without suffix that is no file there is a preset."""
     if rules is None or not _is_path(rules, folder):
         return rules
-    path = folder / rules
+    return _beside(rules, folder)
+
+
+def _beside(name: str, folder: Path) -> str:
+    path = folder / name
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rnninit_hooks.lint.values import STACKS
+from rnninit_hooks.lint.values import STACKS, Num
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,12 +37,19 @@ class Reach:
 
 
 def reaches(study: Study) -> Iterator[Reach]:
-    """Every stack that some entry writes to by hard-coded names."""
+    """Every stack that some entry writes to by hard-coded names; where a loop prepares all of it, what comes on top of that."""
     for journal in study.journals:
-        for writes in _by_owner(journal).values():
+        for every in _by_owner(journal).values():
+            writes = [one for one in every if _on_top(one)] if any(one.target.looped for one in every) else every
             pairs = frozenset((one.target.parameter.layer, one.target.parameter.reverse) for one in writes)
-            if not any(one.target.looped for one in writes):
+            if writes and not any(one.target.looped for one in writes):
                 yield Reach(writes[0], writes[0].target.parameter.owner, pairs)
+
+
+def _on_top(write: Write) -> bool:
+    """A number for one gate, such as the forget bias, and not the zeros or the matrices that all gates get."""
+    zero = isinstance(write.value, Num) and write.value.value == 0
+    return not write.target.whole and write.op in ("constant", "add") and not zero
 
 
 def _by_owner(journal: Journal) -> dict[str, list[Write]]:

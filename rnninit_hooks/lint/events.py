@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from rnninit_hooks.lint.values import Layer, Tensor, Tree, Value
 
 Path = tuple[tuple[int, bool], ...]
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,16 @@ class Journal:
     cut_off: ast.AST | None = None
     """Where an entry begins that was too long to be followed to its end."""
 
+    repeats: Counter[tuple[int, Tensor]] = field(default_factory=Counter)
+    has_moments: bool = False
+
     def add(self, event: Event) -> None:
-        """Note one."""
+        """Note one; what the rounds of a loop around it write to the same rows again says nothing new."""
+        if isinstance(event, Write):
+            self.repeats[id(event.node), event.target] += 1
+            if self.repeats[id(event.node), event.target] > ROUNDS:
+                return
+        self.has_moments |= isinstance(event, Moment)
         self.events.append(event)
         if self.statement is not None and getattr(event, "node", None) is self.statement:
             self.bare.add(id(event.node))

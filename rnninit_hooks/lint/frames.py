@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rnninit_hooks.lint.outline import ClassOutline, Outline
     from rnninit_hooks.lint.values import Value
 
-STEPS = 60_000
+STEPS, STEPS_OF_FILE = 40_000, 80_000
 DEEPEST = 40
 CALLS = 4
 
@@ -20,16 +20,25 @@ class Spent(Exception):
 
 
 @dataclass
-class Budget:
-    """How many expressions one entry may cost."""
+class Purse:
+    """How many expressions all entries of one file may cost."""
 
+    left: int = STEPS_OF_FILE
+
+
+@dataclass
+class Budget:
+    """How many expressions one entry may cost, out of what is left for its file."""
+
+    purse: Purse
     left: int = STEPS
     depth: int = 0
 
     def spend(self) -> None:
         """Take one."""
         self.left -= 1
-        if self.left < 0:
+        self.purse.left -= 1
+        if self.left < 0 or self.purse.left < 0:
             raise Spent
 
 
@@ -49,7 +58,7 @@ class Frame:
     evidence: bool = False
     guarded: frozenset[str] = frozenset()
     calls: tuple[int, ...] = ()
-    budget: Budget = field(default_factory=Budget)
+    budget: Budget = field(default_factory=lambda: Budget(Purse()))
     prefixes: tuple[str, ...] = ()
     doubt: bool = False
     """True where a condition about a parameter could not be decided: nothing is recorded there."""

@@ -64,5 +64,5 @@ def _add(node: ast.AST, kind: str, key: str, frame: Frame) -> None:
 
 def note_binding(node: ast.AST, text: str, frame: Frame) -> None:
     """A name bound anew is another object; only worth noting after a load."""
-    if any(isinstance(event, Moment) for event in frame.journal.events):
+    if frame.journal.has_moments:
         _add(node, "bind", text, frame)

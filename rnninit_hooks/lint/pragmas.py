@@ -59,6 +59,14 @@ def silenced(findings: Iterable[Finding], found: tuple[Pragma, ...], judged: fro
         yield from _of_pragma(pragma, own, judged)
 
 
+def ignored_by(found: tuple[Pragma, ...], findings: Iterable[Finding]) -> Iterator[tuple[Finding, str]]:
+    """The findings that are silenced, each with the reason of the first comment that does so."""
+    for finding in findings:
+        reason = next((pragma.reason for pragma in found if pragma.reason and pragma.covers(finding)), None)
+        if reason is not None:
+            yield finding, reason
+
+
 def _of_pragma(pragma: Pragma, findings: list[Finding], judged: frozenset[str]) -> Iterator[Finding]:
     if not pragma.reason and "RNN321" in judged:
         yield Finding("RNN321", "an ignore without a reason silences nothing", CODES["RNN321"].level, place=pragma.place,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from rnninit_hooks.lint import calling, expressions, statements
 from rnninit_hooks.lint.building import tree
 from rnninit_hooks.lint.core import run
 from rnninit_hooks.lint.entering import given, without_grad
 from rnninit_hooks.lint.events import Journal
-from rnninit_hooks.lint.frames import Budget, Frame, Spent
+from rnninit_hooks.lint.frames import Budget, Frame, Purse, Spent
 from rnninit_hooks.lint.outline import Outline, outline
 from rnninit_hooks.lint.outline import statements as every_statement
 from rnninit_hooks.lint.values import Layer
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 HANDLERS = (calling, expressions, statements)  # importing them fills the interpreter's tables
 _WORTH = re.compile(r"init|weight|bias|parameters|load_state_dict|fill_|\.data\b")
+_GATES = re.compile(
+    r"(?:weight|bias)_(?:ih|hh)|orthogonal|xavier|glorot|named_parameters|\.parameters\(\)|all_weights|forget|\binit\.|init_?weights"
+    r"|load_state_dict"
+)
+Entry: TypeAlias = "tuple[str, AnyFunction, ClassOutline | None]"
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,18 @@ def study(source: Source) -> Study:
 
 
 def _journals(own: Outline) -> Iterator[Journal]:
-    yield _entry(own, "<module>", source=own.source.tree.body)
+    """Journals until the steps for the file are spent; the one in which they are says so for all that follow."""
+    purse = Purse()
+    yield _entry(own, "<module>", purse, source=own.source.tree.body)
+    for name, function, owner in sorted(_entries(own), key=lambda entry: not _speaks_of_gates(own, entry[1])):
+        if purse.left < 0:
+            if _speaks_of_gates(own, function):
+                yield Journal(f"{name} and what follows", cut_off=function)
+            return
+        yield _entry(own, name, purse, node=function, owner=owner)
+
+
+def _entries(own: Outline) -> Iterator[Entry]:
     for function in own.functions.values():
         yield from _function(own, function, None)
     for one in own.classes.values():
@@ -56,27 +72,35 @@ def _journals(own: Outline) -> Iterator[Journal]:
             yield from _function(own, function, one)
 
 
-def _function(own: Outline, node: AnyFunction, owner: ClassOutline | None, outer: str = "") -> Iterator[Journal]:
+def _function(own: Outline, node: AnyFunction, owner: ClassOutline | None, outer: str = "") -> Iterator[Entry]:
     if not _worth_following(own, node):
         return
     name = ".".join(part for part in (owner.node.name if owner else "", outer, node.name) if part)
-    yield _entry(own, name, node=node, owner=owner)
+    yield name, node, owner
     for inner in every_statement(node.body):
         if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _function(own, inner, None, name)
 
 
 def _worth_following(own: Outline, node: AnyFunction) -> bool:
-    lines = own.source.lines[node.lineno - 1 : node.end_lineno]
-    return _WORTH.search("\n".join(lines)) is not None
+    return _WORTH.search(_text(own, node)) is not None
+
+
+def _speaks_of_gates(own: Outline, node: AnyFunction) -> bool:
+    """Whether it most likely initialises something, so that it is followed first."""
+    return _GATES.search(_text(own, node)) is not None
+
+
+def _text(own: Outline, node: AnyFunction) -> str:
+    return "\n".join(own.source.lines[node.lineno - 1 : node.end_lineno])
 
 
 def _entry(
-    own: Outline, name: str, *, node: AnyFunction | None = None, owner: ClassOutline | None = None,
+    own: Outline, name: str, purse: Purse, *, node: AnyFunction | None = None, owner: ClassOutline | None = None,
     source: list[ast.stmt] | None = None,
 ) -> Journal:  # fmt: skip
     journal = Journal(name)
-    frame = Frame(journal, own, name, owner=owner, budget=Budget())
+    frame = Frame(journal, own, name, owner=owner, budget=Budget(purse))
     if node is not None:
         frame.calls = (id(node),)
         frame.names, frame.no_grad = given(node, frame), without_grad(node)
@@ -86,6 +110,8 @@ def _entry(
         run(body, frame)
     except Spent:  # what was seen within the budget stands
         journal.cut_off = node or body[0]
+        if node is not None and not _speaks_of_gates(own, node):
+            journal.cut_off = None
     return journal
 
 
@@ -94,7 +120,7 @@ def _bind_self(node: AnyFunction, owner: ClassOutline | None, frame: Frame) -> N
     static = any(getattr(one, "id", "") in ("staticmethod", "classmethod") for one in node.decorator_list)
     if owner is None or not arguments or static:
         return
-    scratch = frame.inside(journal=Journal("scratch"), budget=Budget())
+    scratch = frame.inside(journal=Journal("scratch"), budget=Budget(frame.budget.purse))
     try:
         frame.names[arguments[0].arg] = tree(owner, scratch)
     except Spent:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnninit_hooks.findings import CODES, Finding
+from rnninit_hooks.findings import CODES, Finding, counts
 from rnninit_hooks.lint.checks import CHECKS, QUIET
-from rnninit_hooks.lint.pragmas import pragmas, silenced
+from rnninit_hooks.lint.pragmas import ignored_by, pragmas, silenced
 from rnninit_hooks.lint.reading import study
 from rnninit_hooks.lint.source import Source, parse, read, too_deep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from rnninit_hooks.lint.reading import Study
 
 _SKIPPED = frozenset({"__pycache__", "node_modules", "venv"})
 UNREAD = "RNN320"
+Ignored = list[tuple[Finding, str]]
 LINT_CODES = tuple(code for code in CODES if code.startswith(("RNN3", "RNN4")))
 
 
@@ -29,11 +30,26 @@ class Outcome:
 
     names: tuple[str, ...]
     findings: tuple[Finding, ...]
+    ignored: tuple[tuple[Finding, str], ...] = ()
+    """Findings that a comment silences, each with its reason."""
+    known: tuple[Finding, ...] = ()
+    """Findings that a baseline knows; they fail nothing and are counted."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many findings of which fate."""
+        return counts(self.findings, ignored=len(self.ignored), baselined=len(self.known))
 
     @property
     def files(self) -> int:
         """How many files there were."""
         return len(self.names)
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The files that have a verdict."""
+        unread = {one.place.file for one in self.findings if one.code == UNREAD and one.place}
+        return tuple(name for name in self.names if name not in unread)
 
     @property
     def unread(self) -> int:
@@ -60,11 +76,13 @@ def chosen(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> frozenset[
 def lint_paths(paths: Iterable[Path], codes: frozenset[str] | None = None) -> Outcome:
     """Judge files, and every `.py` file below folders. Raises FileNotFoundError for a path that does not exist."""
     found: list[Finding] = []
-    names: list[str] = []
-    for path in files_of(paths):
-        names.append(str(path))
-        found.extend(_judged(read(path, str(path)), str(path), codes))
-    return Outcome(tuple(names), tuple(found))
+    ignored: Ignored = []
+    names = [str(path) for path in files_of(paths)]
+    for name in names:
+        own, silent = _judged(read(Path(name), name), name, codes)
+        found += own
+        ignored += silent
+    return Outcome(tuple(names), tuple(found), tuple(ignored))
 
 
 def lint_text(text: str, file: str = "<text>", codes: frozenset[str] | None = None) -> tuple[Finding, ...]:
@@ -73,7 +91,7 @@ def lint_text(text: str, file: str = "<text>", codes: frozenset[str] | None = No
     >>> lint_text("import torch\\nlstm = torch.nn.LSTM(4, 8)\\ntorch.nn.init.orthogonal_(lstm.weight_hh_l0)")[0].code
     'RNN302'
     """
-    return tuple(_judged(parse(text.encode("utf-8", "surrogatepass"), file), file, codes))
+    return tuple(_judged(parse(text.encode("utf-8", "surrogatepass"), file), file, codes)[0])
 
 
 def studies(paths: Iterable[Path]) -> Iterator[Study]:
@@ -106,16 +124,21 @@ def _below(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _judged(source: Source | Finding | None, file: str, codes: frozenset[str] | None) -> list[Finding]:
+def _judged(source: Source | Finding | None, file: str, codes: frozenset[str] | None) -> tuple[list[Finding], Ignored]:
     judged = chosen() if codes is None else codes
     if source is None:
-        return []
+        return [], []
     if isinstance(source, Finding):
-        return [source]
+        return [source], []
     try:
         followed = study(source)
         found = [one for code, check in CHECKS.items() if code in judged for one in check(followed)]
-        standing = silenced(found, pragmas(source), judged)
+        comments = pragmas(source)
+        standing = sorted(silenced(found, comments, judged), key=_position)
+        return standing, list(ignored_by(comments, found))
     except RecursionError:
-        return [too_deep(file)]
-    return sorted(standing, key=lambda one: (one.place.line, one.place.column, one.code) if one.place else (0, 0, ""))
+        return [too_deep(file)], []
+
+
+def _position(finding: Finding) -> tuple[int, int, str]:
+    return (finding.place.line, finding.place.column, finding.code) if finding.place else (0, 0, "")

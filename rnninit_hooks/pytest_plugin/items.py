@@ -79,7 +79,8 @@ class TargetModel(pytest.Collector):
         """What the model came to; kept, because in a random order pytest sets a node up more than once."""
         from rnninit_hooks.pytest_plugin.verdict import judged
 
-        return judged(self.target, self.policy, layouts=self.config.stash[SCOPE].layouts)
+        scope = self.config.stash[SCOPE]
+        return judged(self.target, self.policy, layouts=scope.layouts, baseline=scope.baseline, rules=str(self.path))
 
 
 class RuleItem(pytest.Item):

@@ -18,12 +18,13 @@ _SUFFIXES = (".rules.yaml", ".rules.yml")
 
 @dataclass(frozen=True)
 class Scope:
-    """Rule files, models and layout files; `rules` is what [tool.rnninit] names, a path or a preset."""
+    """Rule files, models, layout files, known findings; `rules` is what [tool.rnninit] names, a path or a preset."""
 
     files: tuple[Path, ...]
     targets: tuple[TargetName, ...]
     layouts: tuple[str, ...]
     rules: str | None
+    baseline: str | None
 
     def collects(self, file: Path, *, named: bool) -> bool:
         """True for a file that the configuration names, else for every `*.rules.yaml` when it names none.
@@ -56,7 +57,8 @@ def scope_of(config: pytest.Config) -> Scope:
     for file in files:
         if not file.is_file():
             raise pytest.UsageError(f"rnninit: rules {str(file)!r}: no such file; fix: correct `rules` in the configuration")
-    return Scope(tuple(file.resolve() for file in files), _targets(config) or told.targets, told.layouts, told.rules)
+    own, targets = tuple(file.resolve() for file in files), _targets(config) or told.targets
+    return Scope(own, targets, told.layouts, told.rules, told.baseline)
 
 
 def _settings(config: pytest.Config) -> Settings:

@@ -27,6 +27,7 @@ class Told:
     codes: str
     place: str
     allowed: int
+    baselined: int
 
     @classmethod
     def of(cls, outcome: str, report: Any) -> Told | None:
@@ -38,6 +39,7 @@ class Told:
         return cls(
             f"{file}::{facts['rnninit_target']}", facts["rnninit_rule"], outcome, facts.get("rnninit_codes", ""),
             facts.get("rnninit_place", ""), int(facts.get("rnninit_allowed", 0)),
+            int(facts.get("rnninit_baselined", 0)),
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -61,9 +63,9 @@ def _lines(told: Iterable[Told]) -> Iterator[str]:
         models.setdefault(one.model, []).append(one)
     for model, own in sorted(models.items()):
         counts = Counter(one.outcome for one in own)
-        excused = sum(one.allowed for one in own)
+        aside = {"findings allowed": sum(one.allowed for one in own), "in the baseline": sum(one.baselined for one in own)}
         said = [f"{counts[outcome]} {word}" for outcome, word in _WORDS.items() if counts[outcome]]
-        yield f"{model}: {', '.join(said)}" + (f"; findings allowed: {excused}" if excused else "")
+        yield "; ".join([f"{model}: {', '.join(said)}", *(f"{words}: {number}" for words, number in aside.items() if number)])
         yield from (f"  {one}" for one in own if one.outcome == "failed")
     yield from _unused(told)
     yield from _advice(told)

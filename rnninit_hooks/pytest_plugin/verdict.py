@@ -64,17 +64,24 @@ class Verdict:
     def properties(self, rule: Rule | None) -> list[tuple[str, object]]:
         """What the summary and a JUnit file show of an item."""
         codes = Counter(finding.code for finding in self.of(rule))
-        allowed = sum(1 for finding, _ in self.report.allowed if self._owner(finding) == (rule.id if rule else None))
+        owner = rule.id if rule else None
+        allowed = sum(1 for finding, _ in self.report.allowed if self._owner(finding) == owner)
         said = {
             "rnninit_codes": ", ".join(f"{code} x{count}" if count > 1 else code for code, count in codes.items()),
             "rnninit_place": str(rule.origin) if rule and rule.origin else "",
             "rnninit_allowed": allowed,
+            "rnninit_baselined": sum(1 for finding in self.report.known if self._owner(finding) == owner),
         }
         return [(key, value) for key, value in said.items() if value]
 
 
-def judged(target: TargetName, policy: Policy, *, layouts: Sequence[str] = ()) -> Verdict | Unjudged:
-    """Build a target and judge it as `rnninit check` does; what is pending is written first, as a first forward would."""
+def judged(
+    target: TargetName, policy: Policy, *, layouts: Sequence[str] = (), baseline: str | None = None, rules: str = ""
+) -> Verdict | Unjudged:
+    """Build a target and judge it as `rnninit check` does; what is pending is written first, as a first forward would.
+
+    `rules` is the file of the policy, by which a baseline names it.
+    """
     from rnninit_hooks.cli.commands import register_layouts
     from rnninit_hooks.cli.targets import importable
 
@@ -82,7 +89,8 @@ def judged(target: TargetName, policy: Policy, *, layouts: Sequence[str] = ()) -
         register_layouts(layouts)
         with importable(target), warnings.catch_warnings():
             warnings.simplefilter("ignore", RnnInitWarning)  # the findings say it all
-            return Verdict(_report(target, policy), frozenset(rule.id for rule in policy.rules))
+            report = _without_known(_report(target, policy), target, baseline, rules)
+            return Verdict(report, frozenset(rule.id for rule in policy.rules))
     except CannotJudge as error:
         return Unjudged(_told(error))
     except RnnInitError as error:
@@ -97,6 +105,15 @@ def _report(target: TargetName, policy: Policy) -> Report:
     model = build(target, {}, seed=policy.seed)
     materialize(model)
     return check(model, policy)
+
+
+def _without_known(report: Report, target: TargetName, baseline: str | None, rules: str) -> Report:
+    if baseline is None:
+        return report
+    from rnninit_hooks.baseline.judging import report_settled
+    from rnninit_hooks.cli.known import baseline_at, scope_of
+
+    return report_settled(report, baseline_at(baseline), scope_of(target, rules, baseline))
 
 
 def _told(error: CannotJudge) -> str:

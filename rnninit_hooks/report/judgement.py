@@ -34,7 +34,8 @@ class Subject:
     """One target or file: what was found about it, what is excused, and the ids of the rules that it was judged by.
 
     `unjudged` are rules that decide something of which it could not be said whether they hold. `file` is
-    where a finding without a place belongs, where that is known. `table` is what was measured, its head first.
+    where a finding without a place belongs, where that is known. `table` is what was measured, its head first. `known` counts
+    the findings that a baseline knows, `ignored` those that a comment silences.
     """
 
     name: str
@@ -45,6 +46,8 @@ class Subject:
     file: str | None = None
     note: str | None = None
     table: tuple[tuple[str, ...], ...] = ()
+    known: int = 0
+    ignored: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ class Judgement:
             return f"{self.verb}: could not judge: {self.failure}"
         levels = [count(sum(one.level == level for _, one in self.found), level) for level in LEVELS]
         excused = sum(len(subject.allowed) for subject in self.subjects)
-        more = [f"{excused} allowed"] if excused else []
+        said = {"allowed": excused, "ignored with a reason": sum(subject.ignored for subject in self.subjects)}
+        said |= {"in the baseline": sum(subject.known for subject in self.subjects)}
+        more = [f"{number} {words}" for words, number in said.items() if number]
         more += [f"{self.unjudged} not judged"] if self.unjudged else []
         return f"{self.verb}: {', '.join([count(len(self.subjects), self.noun), *levels, *more])}"

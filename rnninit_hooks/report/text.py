@@ -13,7 +13,7 @@ from rnninit_hooks.report.tables import fact_lines
 from rnninit_hooks.report.words import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rnninit_hooks.findings import Finding
     from rnninit_hooks.rows import FactTable, Report, Row, Status, Verb
@@ -108,7 +108,17 @@ def verdict(report: Report) -> str:
     told = [f"{count(number, 'slot')} {_told(status, report.verb, number)}" for status, number in _tally(report).items()]
     levels = [count(_at_level(report, level), level) for level in ("error", "warning")]
     excused = [count(len(report.allowed), "finding") + " allowed"] if report.allowed else []
-    return f"{report.verb}: {', '.join([*told, *levels, *excused])}"
+    return f"{report.verb}: {', '.join([*told, *levels, *excused, *aside(report.counts)])}"
+
+
+def aside(counts: Mapping[str, int]) -> list[str]:
+    """What a summary says of findings that a baseline knows and of excuses that are stale; nothing of none.
+
+    >>> aside({"baselined": 3, "stale": 0})
+    ['3 in the baseline']
+    """
+    said = {"in the baseline": counts["baselined"], "stale": counts["stale"]}
+    return [f"{number} {words}" for words, number in said.items() if number]
 
 
 def _told(status: Status, verb: Verb, number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -20,6 +21,7 @@ from pydantic import (
     model_validator,
 )  # fmt: skip
 
+from rnninit_hooks.days import day
 from rnninit_hooks.findings import CODES, Place
 from rnninit_hooks.recipes.base import Recipe
 from rnninit_hooks.recipes.registry import find, kinds
@@ -176,12 +178,28 @@ class Rule(_Model):
         return hash(self.id)
 
 
+def _day(value: Any) -> Any:
+    """A day from its text, which is what a rule file holds; any other text is refused."""
+    return day(value) if isinstance(value, str) else value
+
+
 class Allow(_Model):
-    """A finding that is excused, and why. `at` is an address or a rule id; `*` and `?` stand for any text."""
+    """A finding that is excused, and why. `at` is an address or a rule id; `*` and `?` stand for any text.
+
+    `until` is the last day on which the entry counts; `origin` is its place in its file.
+
+    >>> Allow(code="RNN103", at="decoder.*", reason="pretrained", until="2027-03-01").expired(date(2027, 3, 1))
+    False
+    """
 
     code: str = Field(description="The code of the finding, such as RNN103.")
     at: Word = Field("*", description="Address or rule id, with * and ?.")
     reason: Reason = Field(description="Why it is excused.")
+    until: Annotated[date | None, BeforeValidator(_day)] = Field(
+        None, description="The last day on which the entry counts, as year-month-day."
+    )
+
+    _origin: Place | None = PrivateAttr(None)
 
     @field_validator("code")
     @classmethod
@@ -189,6 +207,28 @@ class Allow(_Model):
         if value not in CODES:
             raise ValueError(f"code: {value!r} is no code{did_you_mean(value, CODES)}")
         return value
+
+    @property
+    def origin(self) -> Place | None:
+        """Where the entry stands in its file; None for one made in Python."""
+        return self._origin
+
+    def with_origin(self, origin: Place) -> Allow:
+        """The same entry, said elsewhere."""
+        copy = self.model_copy()
+        copy._origin = origin
+        return copy
+
+    def expired(self, today: date) -> bool:
+        """True after the last day on which the entry counts."""
+        return self.until is not None and today > self.until
+
+    def __eq__(self, other: object) -> bool:
+        """Equal when they say the same, wherever they stand."""
+        return isinstance(other, Allow) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((self.code, self.at, self.reason, self.until))
 
 
 class Policy(_Model):

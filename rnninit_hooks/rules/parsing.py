@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -59,10 +60,14 @@ def parse(document: Document) -> Parsed:
     head = _head(document)
     with one_budget():
         rules = _rules(document, document.data.get("rules"))
-    allow = document.data.get("allow")
-    allowed = [_valid(document, ("allow", i), Allow, item) for i, item in enumerate(allow if isinstance(allow, list) else [])]
     _duplicates(document)
-    return Parsed(document, head, tuple(rules), tuple(entry for entry in allowed if entry))
+    return Parsed(document, head, tuple(rules), tuple(_allowances(document, document.data.get("allow"))))
+
+
+def _allowances(document: Document, items: Any) -> Iterator[Allow]:
+    for index, item in enumerate(items if isinstance(items, list) else []):
+        if entry := _valid(document, path := ("allow", index), Allow, item):
+            yield entry.with_origin(document.place(path))
 
 
 def _not_a_mapping(document: Document) -> None:

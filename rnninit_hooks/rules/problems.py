@@ -11,6 +11,7 @@ from rnninit_hooks.rules.words import did_you_mean
 
 _TYPES = {
     "string_type": "text", "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
+    "date_type": "a day as year-month-day, such as 2027-03-01",
     "bool_type": "true or false", "list_type": "a list", "tuple_type": "a list", "dict_type": "a mapping",
     "model_type": "a mapping", "model_attributes_type": "a mapping", "is_instance_of": "a mapping",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is said of a written value: the same for large blocks on another thread as for small ones at once."""
+"""What is said of a written value: the same for large blocks, in one pass of float32, as for small ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import rnninit_hooks as ri
-from rnninit_hooks.facts import Clerk, digest, finite, statistics
+from rnninit_hooks.facts import digest, finite, statistics
 from rnninit_hooks.recipes.room import ALIGNMENT, empty
 
 
@@ -56,21 +56,16 @@ def test_large_and_small_slots_get_their_facts_in_one_report():
     assert rows["bias_l0[forget]"].stats == {"mean": 1.0, "std": 0.0, "min": 1.0, "max": 1.0}
 
 
-def test_what_goes_wrong_on_the_other_thread_is_raised(monkeypatch):
+def test_what_goes_wrong_while_facts_are_taken_is_raised(monkeypatch):
     def broken(slot, values):
         raise RuntimeError("no facts")
 
     model = nn.LSTM(160, 160)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    monkeypatch.setattr("rnninit_hooks.facts.written_facts", broken)
+    monkeypatch.setattr("rnninit_hooks.applying.written_facts", broken)
     with pytest.raises(RuntimeError, match="no facts"):
         ri.apply(model, "lstm-classic")
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), "and all is put back"
-
-
-def test_a_clerk_that_noted_nothing_starts_no_thread():
-    with Clerk() as clerk:
-        assert clerk.facts() == {} and clerk._thread is None
 
 
 @given(st.lists(st.integers(0, 9), max_size=3), st.sampled_from([torch.float32, torch.float64, torch.bfloat16, torch.int64]))

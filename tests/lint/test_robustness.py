@@ -173,3 +173,12 @@ def test_random_expressions_never_raise(expressions):
     )
     for finding in lint_text(_HEAD + body + "\n", codes=ALL):
         assert finding.code in CODES and str(finding)
+
+
+def test_the_functions_of_a_file_share_its_steps_and_the_one_that_initialises_comes_first():
+    loop = "    for name, p in m.named_children():\n        for i in range(60):\n            for j in range(60):\n                weight = i + j\n"
+    slow = "".join(f"def slow{i}(m, weight):\n{loop}" for i in range(40))
+    init = "def init(lstm):\n    nn.init.orthogonal_(lstm.weight_hh_l0)\n"
+    assert [finding.code for finding in lint_text(_HEAD + slow + init)] == ["RNN302"]
+    cut = [one for one in lint_text(_HEAD + slow.replace("named_children", "named_parameters") + init) if one.code == "RNN319"]
+    assert 1 <= len(cut) <= 4 and "what follows" in cut[-1].message, "where something may be hidden, it is said"

@@ -1,0 +1,1 @@
+"""Known findings: written down once, counted, only ever fewer."""
