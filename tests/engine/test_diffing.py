@@ -163,7 +163,10 @@ def test_every_kind_of_change_has_its_row_with_both_sides_and_their_numbers():
     assert bias.figures_b["effective_bias"] == 2.0
     gone, new = difference["head.bias"], difference["head.weight"]
     assert (gone.change, gone.figures_a, gone.figures_b) == ("only_a", {"mean": 3.0}, {})
-    assert (new.change, set(new.figures_b), new.a.rule) == ("only_b", {"std"}, None)
+    assert (new.change, set(new.figures_b), new.a.rule) == ("only_b", {"mean", "std"}, None)
+    assert "      std as built -> 0." in str(difference) and "      mean 3 -> as built" in str(difference)
+    flat = ri.diff(model, rules(rule("head", "parameter: 'head.weight'", "constant, value: 5.0")), second)
+    assert "std 0 -> 0." in str(flat) and "mean 5 -> " in str(flat)
     assert difference["rnn.weight_hh_l0[cell]"].bits_equal is True
     with pytest.raises(KeyError, match=r"no slot 'nothing'.*rnn\.bias_l0\[forget\]"):
         difference["nothing"]
