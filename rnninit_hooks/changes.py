@@ -21,7 +21,8 @@ class Change:
     the rows of the two plans: recipe, rule, place, why. `bits_equal` tells whether the model as it is would hold the same
     bits after either policy; None where that hangs on a batch, on a model without memory, or on a recipe that cannot be
     drawn, and then `note` says on what. Figures are those of what would be written: `effective_bias` and `retention` of a
-    bias, `value` of one of its partners, `std` of a matrix, `mean` of any other vector; empty where nothing changes.
+    bias, `value` of one of its partners, `mean` and `std` of a matrix, `mean` of any other vector; empty where nothing
+    changes.
     """
 
     address: str

@@ -207,7 +207,7 @@ def figures(slot: Slot, image: Image, *, partner: bool) -> Figures:
         return {}
     if slot.kind != "bias":
         facts = statistics(parts[0][1])
-        return {"std": facts["std"]} if len(slot.shape) > 1 else {"mean": facts["mean"]}
+        return {name: facts[name] for name in ("mean", "std") if name == "mean" or len(slot.shape) > 1}
     value = torch.stack([sign * part.double() for sign, part in parts]).sum(0) + slot.constant
     if partner:
         return {"value": value.mean().item()}

@@ -77,14 +77,14 @@ def _dispatch(options: Namespace) -> int:
         from rnninit_hooks.cli.layouts import layouts_command
 
         return layouts_command(job)
-    if options.command == "baseline":
-        from rnninit_hooks.cli.baseline import baseline_command
-
-        return baseline_command(job)
     if options.command == "diff":
         from rnninit_hooks.cli.diff import diff_command
 
         return diff_command(job)
+    if options.command == "baseline":
+        from rnninit_hooks.cli.baseline import baseline_command
+
+        return baseline_command(job)
     return int(getattr(commands, f"{options.command}_command")(job))
 
 

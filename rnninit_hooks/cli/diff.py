@@ -84,7 +84,7 @@ def _against_revision(job: Job, words: list[str]) -> Sides:
     from rnninit_hooks.rules.load import load
     from rnninit_hooks.rules.revisions import at_revision
 
-    before = f"{job.options.rev}:{rules if Path(rules).is_absolute() else Path(rules).as_posix()}"
+    before = f"{job.options.rev}:{rules}"
     a = _seeded(_read(before, partial(at_revision, job.options.rev, Path(rules))), job)
     return Sides(a, _seeded(_read(rules, partial(load, rules)), job), (before, rules), tuple(words))
 

@@ -124,6 +124,13 @@ def _model_command(commands: argparse._SubParsersAction[Parser], name: str, text
         one.add_argument("--weights", metavar="FILE", help="a .safetensors file to load into the model first")
 
 
+def _diff_arguments(one: Parser) -> None:
+    one.usage = "%(prog)s [options] RULES_A RULES_B [TARGET ...]\n       %(prog)s [options] --rev REV [RULES] [TARGET ...]"
+    one.epilog = _DIFF_EPILOG
+    one.add_argument("words", nargs="*", metavar="RULES or TARGET", help="two policies, then targets (default: pyproject.toml)")
+    one.add_argument("--rev", metavar="REV", help="compare RULES with what they were in this revision")
+
+
 def _known(one: Parser) -> None:
     one.add_argument("--baseline", metavar="FILE", help="known findings; default: baseline in pyproject.toml")
 
@@ -138,13 +145,6 @@ def _baseline_command(commands: argparse._SubParsersAction[Parser]) -> None:
     one.add_argument("--arg", action="append", default=[], metavar="KEY=VALUE", help="an argument for the factory")
     one.add_argument("--seed", type=_seed, metavar="N", help="instead of the seed in the rules")
     one.add_argument("--layouts", action="append", metavar="FILE", help="a file of layouts to register first")
-
-
-def _diff_arguments(one: Parser) -> None:
-    one.usage = "%(prog)s [options] RULES_A RULES_B [TARGET ...]\n       %(prog)s [options] --rev REV [RULES] [TARGET ...]"
-    one.epilog = _DIFF_EPILOG
-    one.add_argument("words", nargs="*", metavar="RULES or TARGET", help="two policies, then targets (default: pyproject.toml)")
-    one.add_argument("--rev", metavar="REV", help="compare RULES with what they were in this revision")
 
 
 def _page_command(commands: argparse._SubParsersAction[Parser], name: str, text: str) -> None:

@@ -138,8 +138,13 @@ def _side(row: Row) -> Side:
 
 
 def _figures(rows: Sequence[Change]) -> str:
-    """From what to what, `effective bias 1 -> 2, 0.731 -> 0.881 of the state kept in a step`."""
-    names = [name for name in _FIGURES if any(name in {**row.figures_a, **row.figures_b} for row in rows)]
+    """From what to what, `effective bias 1 -> 2, 0.731 -> 0.881 of the state kept in a step`.
+
+    The mean of a drawn matrix is chance; it is told where a side has one number everywhere.
+    """
+    every = [figures for row in rows for figures in (row.figures_a, row.figures_b)]
+    chance = any("std" in figures for figures in every) and all(figures.get("std") != 0 for figures in every)
+    names = [name for name in _FIGURES if any(name in figures for figures in every) and not (chance and name == "mean")]
     return ", ".join(told for name in names if (told := _told(name, rows)))
 
 

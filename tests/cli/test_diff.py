@@ -264,7 +264,7 @@ def test_markdown_stays_within_what_a_comment_takes(repository):
     repository.write("wide.yaml", WIDER)
     ran = repository("diff", "init.rules.yaml", "wide.yaml", "many.py:build", "--format", "markdown")
     assert len(ran.out) <= 65_536 and ran.code == 1
-    left, = re.findall(r"(\d+) rows left out", ran.out)
+    (left,) = re.findall(r"(\d+) rows left out", ran.out)
     shown = sum(line.startswith("| <code>") for line in ran.out.splitlines())
     assert shown + int(left) == 400 * 4 and shown > 50
     assert ran.out.count("<details>") == ran.out.count("</details>")
@@ -273,6 +273,11 @@ def test_markdown_stays_within_what_a_comment_takes(repository):
 def test_help_says_how_revisions_are_named_and_what_the_status_means(project, capsys):
     ran = project("diff", "--help")
     assert ran.code == 0
-    for text in ("RULES_A RULES_B [TARGET ...]", "--rev REV [RULES] [TARGET ...]", "HEAD~1:init.rules.yaml", "0 nothing changes"):
+    for text in (
+        "RULES_A RULES_B [TARGET ...]",
+        "--rev REV [RULES] [TARGET ...]",
+        "HEAD~1:init.rules.yaml",
+        "0 nothing changes",
+    ):
         assert text in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80

@@ -163,7 +163,10 @@ def test_every_kind_of_change_has_its_row_with_both_sides_and_their_numbers():
     assert bias.figures_b["effective_bias"] == 2.0
     gone, new = difference["head.bias"], difference["head.weight"]
     assert (gone.change, gone.figures_a, gone.figures_b) == ("only_a", {"mean": 3.0}, {})
-    assert (new.change, set(new.figures_b), new.a.rule) == ("only_b", {"std"}, None)
+    assert (new.change, set(new.figures_b), new.a.rule) == ("only_b", {"mean", "std"}, None)
+    assert "      std as built -> 0." in str(difference) and "      mean 3 -> as built" in str(difference)
+    flat = ri.diff(model, rules(rule("head", "parameter: 'head.weight'", "constant, value: 5.0")), second)
+    assert "std 0 -> 0." in str(flat) and "mean 5 -> " in str(flat)
     assert difference["rnn.weight_hh_l0[cell]"].bits_equal is True
     with pytest.raises(KeyError, match=r"no slot 'nothing'.*rnn\.bias_l0\[forget\]"):
         difference["nothing"]
@@ -253,7 +256,7 @@ def test_weights_from_files_are_compared_by_their_values(tmp_path):
 
 def test_findings_that_come_and_go_are_told_and_those_whose_line_moved_are_not():
     idle = rule("idle", "module: GRU", "zeros", "idle: error")
-    first, second = rules(RECURRENT, idle), rules(rule("none", "module: RNNCell", "zeros"), idle, RECURRENT)
+    first, second = rules(RECURRENT, idle), rules(idle, RECURRENT)
     assert not ri.diff(nn.LSTM(2, 2), first, second).new
     coming = ri.diff(nn.LSTM(2, 2), rules(RECURRENT), first)
     assert [finding.code for finding in coming.new] == ["RNN101"] and not coming.same
@@ -266,6 +269,10 @@ def test_a_shape_that_cannot_obey_is_not_drawn():
     difference = ri.diff(nn.RNN(3, 2), rules(rule("i", "kind: input", "zeros")), rules(rule("i", "kind: input", "identity")))
     row = difference["weight_ih_l0[hidden]"]
     assert (row.change, row.bits_equal, row.note) == ("changed", None, "cannot be drawn, see the findings")
+    excused = HEAD + "allow: [{code: RNN105, reason: 'a trial'}]\n"
+    first, second = (rules(rule("i", "kind: input", f"identity, gain: {gain}"), head=excused) for gain in ("1.0", "2.0"))
+    assert ri.diff(nn.RNN(3, 2), first, second)["weight_ih_l0[hidden]"].bits_equal is None
+    assert ri.diff(nn.RNN(3, 2), first, first).same
 
 
 def test_a_tensor_with_two_names_is_seen_through_either():
@@ -282,6 +289,8 @@ def test_what_another_library_loaded_is_kept_by_both():
     model.weight_hh_l0._is_hf_initialized = True
     difference = ri.diff(model, rules(rule("a", "kind: recurrent", "zeros")), rules(rule("a", "kind: recurrent", "ones")))
     assert difference["weight_hh_l0[hidden]"].change == "same"
+    measured = ri.diff(model, rules(rule("a", "kind: recurrent", "zeros")), rules(rule("a", "kind: recurrent", "critical_gain")))
+    assert measured["weight_hh_l0[hidden]"].change == "same"
 
 
 @pytest.mark.filterwarnings("ignore::rnninit_hooks.errors.RnnInitWarning")
@@ -317,11 +326,13 @@ def test_a_diff_is_plain_data_and_prints_layers_as_ranges():
 
 
 def test_layers_that_differ_in_gates_stand_on_lines_of_their_own():
-    first = rules(rule("a", "kind: recurrent, layer: 0, gate: [input, forget]", "zeros"), rule("b", "kind: recurrent, layer: 1, gate: forget", "zeros"))
-    second = rules(*(text.replace("zeros", "ones") for text in (
-        rule("a", "kind: recurrent, layer: 0, gate: [input, forget]", "zeros"), rule("a2", "kind: recurrent, layer: 1, gate: forget", "zeros"))))
-    text = str(ri.diff(nn.LSTM(4, 4, num_layers=2), first, second))
-    assert "weight_hh_l0[input forget]" in text and "weight_hh_l1[forget]" in text
+    def two(init: str) -> ri.Policy:
+        kept = rule("kept", "kind: recurrent, layer: 1, gate: input", "keep")
+        return rules(rule("a", "kind: recurrent, gate: [input, forget]", init), kept)
+
+    text = str(ri.diff(nn.LSTM(4, 4, num_layers=2), two("zeros"), two("ones")))
+    assert "  weight_hh_l0[input forget]  4x4  changes" in text
+    assert "  weight_hh_l1[forget]        4x4  changes" in text
 
 
 def test_presets_are_named_and_no_model_is_refused():
