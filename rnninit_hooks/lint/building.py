@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,9 @@ def construct(klass: Klass, call: ast.Call, frame: Frame) -> Layer:
     if not klass.kinds <= RECURRENT:
         bare = any(name in given for name in ("affine", "elementwise_affine"))
         bias = _flag(given | dict(zip(("", "", "bias"), args, strict=False)), "bias", True, spread)
-        return Layer(frozenset({"Bare"}) if bare else klass.kinds, key, gates=_fused(args, given), built=True, bias=bias)
+        gates = _fused(args, given)
+        kinds = frozenset({"Gates"}) if klass.kinds == {"Linear"} and _taken_apart(gates, frame) else klass.kinds
+        return Layer(frozenset({"Bare"}) if bare else kinds, key, gates=gates, built=True, bias=bias)
     places = ("input_size", "hidden_size", "num_layers") if klass.kinds & STACKS else ("input_size", "hidden_size", "bias")
     given = dict(zip(places, args, strict=False)) | given
     cell = not klass.kinds & STACKS
@@ -76,11 +79,22 @@ def _fused(args: list[Value], given: dict[str, Value]) -> int | None:
     return _blocks(sizes[1], sizes[0]) if len(sizes) > 1 else None
 
 
+def _taken_apart(gates: int | None, frame: Frame) -> bool:
+    """Whether the class around cuts something into as many parts as the Linear computes gates at once."""
+    if gates is None or gates < 3 or frame.owner is None:
+        return False
+    node = frame.owner.node
+    text = "\n".join(frame.outline.source.lines[node.lineno - 1 : node.end_lineno])
+    return re.search(rf"\bchunk\([^\n]*\b{gates}\b", text) is not None
+
+
 def _blocks(tall: Value, wide: Value) -> int | None:
     high, low = as_scaled(tall), as_scaled(wide)
     if high is None or low is None or high.key != low.key or not low.factor:
         return None
     share = high.factor / low.factor
+    if low.factor > 1 and share > 1:
+        share = high.factor  # (5 * H, 2 * H): five gates, fed by two states
     return int(share) if share.denominator == 1 and 1 <= share <= 8 else None
 
 
@@ -90,9 +104,15 @@ def own_parameter(name: str, draw: Draw) -> Tensor | None:
     if not shape:
         return None
     part: Part = "hh" if "hh" in name else ("ih" if "ih" in name else "other")
-    gates = _blocks(shape[0], shape[1]) if len(shape) == 2 else None
+    gates = _blocks(shape[0], shape[1]) if len(shape) == 2 else _matrices(shape)
     owner = Layer(frozenset({"Custom"}), name, gates=gates)
     return Tensor(Parameter(owner, name, len(shape) == 1, part, dims=len(shape), gates=gates))
+
+
+def _matrices(shape: tuple[Value, ...]) -> int | None:
+    """The gates of a parameter that holds a matrix for each along an axis of its own: (4, I, H)."""
+    count = whole(shape[0]) if len(shape) == 3 else None
+    return count if count is not None and 1 < count <= 8 else None
 
 
 def tree(outline: ClassOutline, frame: Frame, depth: int = 0) -> Tree | Layer:

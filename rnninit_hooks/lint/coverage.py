@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,5 +72,17 @@ def candidates(study: Study, owner: Layer, write: Write) -> list[Layer]:
     built = [one for one in study.outline.built if one.kinds & owner.kinds]
     if built:
         return built
-    argument = owner.key.isidentifier() and owner.key != "self"
-    return [owner] if argument and write.scope.count(".") == 0 else []
+    return [owner] if is_argument(study, owner, write) else []
+
+
+def is_argument(study: Study, owner: Layer, write: Write) -> bool:
+    """Whether the layer comes from outside the file: as an argument of a function, or of the method that writes to it."""
+    if not owner.key.isidentifier() or owner.key == "self":
+        return False
+    return write.scope.count(".") == 0 or (len(write.calls) == 1 and owner.key in _arguments(study, write))
+
+
+def _arguments(study: Study, write: Write) -> set[str]:
+    methods = [method for one in study.outline.classes.values() for method in one.methods.values()]
+    nodes = [each for method in methods if id(method) in write.calls for each in ast.walk(method.args)]
+    return {each.arg for each in nodes if isinstance(each, ast.arg)}

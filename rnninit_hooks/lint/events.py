@@ -46,7 +46,7 @@ class Write:
         """Whether the parameter surely or probably holds the blocks of several gates."""
         owner = self.target.parameter.owner
         if not owner.recurrent:
-            return (owner.gates or 1) > 1 and owner.kinds == {"Custom"}
+            return (owner.gates or 1) > 1 and owner.kinds <= {"Custom", "Gates"}
         return any(GATES[kind] > 1 for kind in self.kinds)
 
 

@@ -106,13 +106,17 @@ def _filtered(test: Value, found: Seq, frame: Frame) -> Seq:
 
 
 def _range(bounds: list[int | None]) -> Seq:
-    """Every number of a short range; the first two of one whose length is unknown, as the depth of a network is."""
+    """Every number of a short range; the first two of one whose length is unknown, as the depth of a network is, or long.
+
+    A range of thousands counts episodes or batches: no code about gates needs each of them.
+    """
     known = [bound for bound in bounds if bound is not None]
     if len(known) != len(bounds) or len(known) > 2 or not known:
         start = known[0] if len(bounds) == 2 and bounds[0] is not None else 0
         return Seq((Num(start), Num(start + 1)), rest=True)
     start, stop = (0, known[0]) if len(known) == 1 else known
-    return Seq(tuple(Num(i) for i in range(start, min(stop, start + MOST))), stop - start > MOST)
+    long = stop - start > MOST
+    return Seq(tuple(Num(i) for i in range(start, start + 2 if long else stop)), long)
 
 
 def _parameters(node: ast.expr, name: str, loop: ast.AST, frame: Frame) -> Seq:

@@ -36,14 +36,13 @@ def _mixed(journal: Journal) -> set[int]:
 
 
 def _fused(write: Write) -> bool:
-    own = write.target.parameter
-    matrix = write.target.whole and not write.target.copied and not own.bias and own.dims == 2 and own.part != "hr"
+    own, owner = write.target.parameter, write.target.parameter.owner
+    matrix = write.target.whole and not write.target.copied and not own.bias and own.dims in (2, 3) and own.part != "hr"
     if not (matrix and write.fused):
         return False
-    owner = write.target.parameter.owner
     if owner.recurrent:
         return True
-    return write.target.parameter.part == "hh" and bool(_RECURRENT.search(write.scope))
+    return (own.part == "hh" or owner.kinds == {"Gates"}) and bool(_RECURRENT.search(write.scope))
 
 
 def gates_text(write: Write) -> str:
@@ -51,6 +50,11 @@ def gates_text(write: Write) -> str:
     owner = write.target.parameter.owner
     counts = sorted({GATES[kind] for kind in write.kinds if GATES[kind] > 1}) if owner.recurrent else [owner.gates or 0]
     return f"{' or '.join(map(str, counts))} gates"
+
+
+def loop_text(write: Write) -> str:
+    """How to go over the gates one by one."""
+    return "loop over `weight.data`" if write.target.parameter.dims == 3 else "loop over `weight.data.chunk(gates)`"
 
 
 def only_input(study: Study, write: Write) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnninit_hooks.lint.stacked import gates_text, only_input, whole_writes
+from rnninit_hooks.lint.stacked import gates_text, loop_text, only_input, whole_writes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,5 +20,5 @@ def check(study: Study) -> Iterator[Finding]:
             yield study.source.finding(
                 "RNN302", write.node, f"one orthogonal matrix over the rows of {gates_text(write)}",
                 expected="an orthogonal matrix for each gate; the stack shrinks every gate to 1/sqrt(gates) of the norm",
-                fix="loop over `weight.data.chunk(gates)`, or write a rule `init: {kind: orthogonal}`, which works per gate",
+                fix=f"{loop_text(write)}, or write a rule `init: {{kind: orthogonal}}`, which works per gate",
             )  # fmt: skip
