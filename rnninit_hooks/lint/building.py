@@ -105,8 +105,15 @@ def own_parameter(name: str, draw: Draw) -> Tensor | None:
         return None
     part: Part = "hh" if "hh" in name else ("ih" if "ih" in name else "other")
     gates = _blocks(shape[0], shape[1]) if len(shape) == 2 else _matrices(shape)
+    gates = gates or (_told_by_rows(shape[0]) if part == "ih" else None)
     owner = Layer(frozenset({"Custom"}), name, gates=gates)
     return Tensor(Parameter(owner, name, len(shape) == 1, part, dims=len(shape), gates=gates))
+
+
+def _told_by_rows(tall: Value) -> int | None:
+    """The gates of an input weight (4 * H, I), whose columns tell nothing."""
+    rows = as_scaled(tall)
+    return int(rows.factor) if rows is not None and rows.factor in (3, 4) else None
 
 
 def _matrices(shape: tuple[Value, ...]) -> int | None:
@@ -154,7 +161,7 @@ def _arguments(method: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, Valu
 
 def _note(node: ast.stmt, local: Frame, found: dict[str, Value]) -> None:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        note_append(node.value, local)
+        _note_member(node.value, local, found)
     if not (isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None):
         return
     for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
@@ -164,8 +171,18 @@ def _note(node: ast.stmt, local: Frame, found: dict[str, Value]) -> None:
             value = as_attribute(name, evaluate(node.value, local))
             if isinstance(value, Layer | Tensor | Tree | Klass | Seq) or (isinstance(value, Opaque) and "(" in value.text):
                 found[name] = joined(found[name], value) if name in found else value
+            local.names.update({text: value} if isinstance(value, Seq) else {})
         elif isinstance(target, ast.Name):
             local.names[target.id] = evaluate(node.value, local)
+
+
+def _note_member(call: ast.Call, local: Frame, found: dict[str, Value]) -> None:
+    """`self.cells.append(nn.LSTMCell(...))`."""
+    note_append(call, local)
+    text = dotted(call.func).removesuffix(".append")
+    name = text.removeprefix("self.")
+    if text in local.names and name in found and name != text:
+        found[name] = local.names[text]
 
 
 def as_attribute(name: str, value: Value) -> Value:

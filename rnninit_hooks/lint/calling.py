@@ -102,7 +102,7 @@ def _callee(name: str, node: ast.Call, frame: Frame) -> Value:
     if isinstance(function, Klass):
         return construct(function, node, frame)
     if name == "ModuleList":
-        return evaluate(node.args[0], frame) if node.args else Opaque(f"{name}()")
+        return evaluate(node.args[0], frame) if node.args else Seq(())
     if name == "Sequential" and node.args:
         return Seq(tuple(one for each in node.args for one in _spread(each, frame)))
     own = frame.outline.classes.get(name)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.arithmetic import calculate, number, text_of, whole
-from rnninit_hooks.lint.attributes import attribute
+from rnninit_hooks.lint.attributes import attribute, of_layer
 from rnninit_hooks.lint.core import evaluate, evaluates, unknown
 from rnninit_hooks.lint.iteration import bind, members
 from rnninit_hooks.lint.outline import dotted
@@ -150,7 +151,17 @@ def _subscript(node: ast.Subscript, frame: Frame) -> Value:
         return value.items[at]
     if isinstance(value, Klass | Layer):
         return value if isinstance(value, Klass) else UNKNOWN
-    return unknown(node)
+    return _by_key(node, index, frame) or unknown(node)
+
+
+def _by_key(node: ast.Subscript, key: Value, frame: Frame) -> Value | None:
+    """`lstm._parameters["bias_hh_l0"]`, `lstm.state_dict()["bias_hh_l0"]`."""
+    table = node.value.func if isinstance(node.value, ast.Call) and not node.value.args else node.value
+    if not (isinstance(key, Text) and isinstance(table, ast.Attribute) and table.attr in ("_parameters", "state_dict")):
+        return None
+    layer = evaluate(table.value, frame)
+    found = of_layer(layer, key.value, node, frame) if isinstance(layer, Layer) else None
+    return replace(found, tracked=table.attr == "_parameters") if isinstance(found, Tensor) else None
 
 
 def _of_tensor(tensor: Tensor, index: ast.expr, frame: Frame) -> Value:

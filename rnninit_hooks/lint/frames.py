@@ -60,6 +60,8 @@ class Frame:
     calls: tuple[int, ...] = ()
     budget: Budget = field(default_factory=lambda: Budget(Purse()))
     prefixes: tuple[str, ...] = ()
+    rounds: int = 1
+    """How often the counting loops around this place go round."""
     doubt: bool = False
     """True where a condition about a parameter could not be decided: nothing is recorded there."""
     returned: list[Value] = field(default_factory=list)

@@ -42,7 +42,7 @@ def _fused(write: Write) -> bool:
         return False
     if owner.recurrent:
         return True
-    return (own.part == "hh" or owner.kinds == {"Gates"}) and bool(_RECURRENT.search(write.scope))
+    return (own.part in ("ih", "hh") or owner.kinds == {"Gates"}) and bool(_RECURRENT.search(write.scope))
 
 
 def gates_text(write: Write) -> str:

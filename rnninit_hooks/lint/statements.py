@@ -11,16 +11,17 @@ from rnninit_hooks.lint.building import as_attribute
 from rnninit_hooks.lint.conditions import judge
 from rnninit_hooks.lint.core import evaluate, executes, run
 from rnninit_hooks.lint.events import Rebind, Unpack
-from rnninit_hooks.lint.iteration import bind, members
+from rnninit_hooks.lint.iteration import MOST, bind, members
 from rnninit_hooks.lint.moments import note_binding
 from rnninit_hooks.lint.outline import dotted
-from rnninit_hooks.lint.values import Draw, Function, Layer, Opaque, Tensor, Text, Tree
+from rnninit_hooks.lint.values import Draw, Function, Layer, Num, Opaque, Tensor, Text, Tree
 from rnninit_hooks.lint.writing import note_assignment, note_replacement
 
 if TYPE_CHECKING:
     from rnninit_hooks.lint.frames import Frame
     from rnninit_hooks.lint.values import Value
 
+_LAYERS = 4
 _NO_GRAD = ("no_grad", "inference_mode")
 
 
@@ -121,12 +122,23 @@ def _for(node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
     found = members(node.iter, node, frame)
     _note_unpack(node, frame)
     before = (frame.path, frame.narrowed, frame.doubt, frame.guarded)
-    for member in found.items:
+    outer, items = frame.rounds, _bearable(found.items, frame)
+    for member in items:
         bind(node.target, member, frame)
         run(node.body, frame)
         frame.path, frame.narrowed, frame.doubt, frame.guarded = before
+    frame.rounds = outer
     run(node.orelse, frame)
     return False
+
+
+def _bearable(items: tuple[Value, ...], frame: Frame) -> tuple[Value, ...]:
+    """Fewer and fewer rounds of counting loops inside each other: batches of epochs of seeds, and not gates of layers."""
+    if not all(isinstance(one, Num) for one in items):
+        return items
+    kept = items[: max(_LAYERS, MOST // frame.rounds)]
+    frame.rounds *= max(1, len(kept))
+    return kept
 
 
 def _note_unpack(node: ast.For | ast.AsyncFor, frame: Frame) -> None:

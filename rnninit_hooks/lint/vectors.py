@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnninit_hooks.lint.arithmetic import number
+from rnninit_hooks.lint.arithmetic import as_scaled, calculate, number
 from rnninit_hooks.lint.values import Num
 
 if TYPE_CHECKING:
@@ -51,8 +51,16 @@ def _kind(write: Write) -> str:
 def _damages(write: Write) -> bool:
     if write.op == "constant":
         return isinstance(write.value, Num) and abs(write.value.value) < 0.5
-    if write.op not in ("normal", "uniform"):
-        return False
-    given = [number(value) for key, value in write.options if key in ("mean", "a", "b", "#1", "#2")]
-    levels = [level for level in given if level is not None]
-    return bool(levels) and max(levels) < 0.5
+    return write.op in ("normal", "uniform") and _level(write) < 0.5
+
+
+def _level(write: Write) -> float:
+    """The highest mean that a draw can have, as far as it is known; torch's own default where nothing is said."""
+    options = dict(write.options)
+    if write.op == "normal":
+        mean = options.get("mean", options.get("#1", Num(0.0)))
+        return value if (value := number(mean)) is not None else 1.0
+    low, high = options.get("a", options.get("#1", Num(0.0))), options.get("b", options.get("#2", Num(1.0)))
+    if calculate("Mult", low, Num(-1.0)) == (as_scaled(high) or high):
+        return 0.0
+    return value if (value := number(high)) is not None else 1.0

@@ -176,7 +176,8 @@ def test_random_expressions_never_raise(expressions):
 
 
 def test_the_functions_of_a_file_share_its_steps_and_the_one_that_initialises_comes_first():
-    loop = "    for name, p in m.named_children():\n        for i in range(60):\n            for j in range(60):\n                weight = i + j\n"
+    many = ", ".join(f"m.part{i}" for i in range(60))
+    loop = f"    for name, p in m.named_children():\n        for i in ({many}):\n            for j in ({many}):\n                weight = i + j\n"
     slow = "".join(f"def slow{i}(m, weight):\n{loop}" for i in range(40))
     init = "def init(lstm):\n    nn.init.orthogonal_(lstm.weight_hh_l0)\n"
     assert [finding.code for finding in lint_text(_HEAD + slow + init)] == ["RNN302"]
