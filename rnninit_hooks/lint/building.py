@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -83,9 +82,16 @@ def _taken_apart(gates: int | None, frame: Frame) -> bool:
     """Whether the class around cuts something into as many parts as the Linear computes gates at once."""
     if gates is None or gates < 3 or frame.owner is None:
         return False
-    node = frame.owner.node
-    text = "\n".join(frame.outline.source.lines[node.lineno - 1 : node.end_lineno])
-    return re.search(rf"\bchunk\([^\n]*\b{gates}\b", text) is not None
+    return any(_unpacks(node, gates) for method in frame.owner.methods.values() for node in statements(method.body))
+
+
+def _unpacks(node: ast.stmt, count: int) -> bool:
+    """`i, f, g, o = gates.chunk(4, dim=-1)`."""
+    if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Tuple)):
+        return False
+    called = node.value.func
+    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+    return name in ("chunk", "split", "tensor_split", "unbind") and len(node.targets[0].elts) == count
 
 
 def _blocks(tall: Value, wide: Value) -> int | None:
@@ -156,7 +162,9 @@ def _assigned(outline: ClassOutline, frame: Frame) -> dict[str, Value]:
 
 
 def _arguments(method: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, Value]:
-    return {one.arg: Opaque(one.arg) for one in [*method.args.args, *method.args.kwonlyargs]}
+    """Arguments as unknown values; `self` as the class itself, so that methods which build layers are followed."""
+    names = [one.arg for one in [*method.args.args, *method.args.kwonlyargs]]
+    return {name: Tree("self") if name == "self" else Opaque(name) for name in names}
 
 
 def _note(node: ast.stmt, local: Frame, found: dict[str, Value]) -> None:

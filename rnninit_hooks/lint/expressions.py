@@ -148,10 +148,15 @@ def _subscript(node: ast.Subscript, frame: Frame) -> Value:
     index = evaluate(node.slice, frame)
     at = whole(index)
     if isinstance(value, Seq) and at is not None and -len(value.items) <= at < len(value.items) and not value.rest:
-        return value.items[at]
+        return _single(value.items[at], node.slice)
     if isinstance(value, Klass | Layer):
         return value if isinstance(value, Klass) else UNKNOWN
     return _by_key(node, index, frame) or unknown(node)
+
+
+def _single(member: Value, index: ast.expr) -> Value:
+    """`all_weights[0][1]` is one parameter by its place, and no member of a loop."""
+    return replace(member, looped=False) if isinstance(member, Tensor) and isinstance(index, ast.Constant) else member
 
 
 def _by_key(node: ast.Subscript, key: Value, frame: Frame) -> Value | None:

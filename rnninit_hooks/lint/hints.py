@@ -21,21 +21,24 @@ _WORDS = r"[\"']([\w.]*?(?:lstm|gru|rnn)[\w.]*)[\"']"
 _PREFIX = re.compile(rf"{_WORDS}\s*(?:not\s+)?in\b|startswith\(\s*{_WORDS}")
 
 
-def kinds_of_name(text: str, outline: Outline) -> frozenset[str] | None:
-    """The layers that a variable of that name is likely to hold; None for the result of a call, or a name that says nothing."""
+def kinds_of_name(text: str, outline: Outline, inside: str = "") -> frozenset[str] | None:
+    """The layers that a variable of that name is likely to hold; None for the result of a call, or a name that says nothing.
+
+    `inside` is the class around, which does not hold itself: `self.rnn` of `class ActorRNN`.
+    """
     if "(" in text:
         return None
     match = _WORD.search(text.rpartition(".")[2].lower())
-    if match is None or _own_class(match[1], outline):
+    if match is None or _own_class(match[1], outline, inside):
         return None
     if match[2]:
         return CELLS if match[1] == "rnn" else frozenset({f"{match[1].upper()}Cell"})
     return STACKS if match[1] == "rnn" else frozenset({match[1].upper()})
 
 
-def _own_class(word: str, outline: Outline) -> bool:
+def _own_class(word: str, outline: Outline, inside: str) -> bool:
     """A file that defines its own LSTM means that one, unless it builds torch's too."""
-    defined = any(word in name.lower() for name in outline.classes)
+    defined = any(word in name.lower() for name in outline.classes if name != inside)
     return defined and not outline.words & {"LSTM", "GRU", "RNN", "LSTMCell", "GRUCell"}
 
 
@@ -46,7 +49,8 @@ def guess(text: str, node: ast.AST, frame: Frame) -> tuple[Layer, ...]:
     and a plain layer comes with it.
     """
     code = segment(node, frame)
-    kinds = kinds_of_name(text, frame.outline) or kinds_of_scope(frame)
+    inside = frame.owner.node.name if frame.owner is not None and text.startswith("self.") else ""
+    kinds = kinds_of_name(text, frame.outline, inside) or kinds_of_scope(frame)
     plain = (Layer(frozenset({"Linear"}), text, sure=False, prefix="fc.", bias=True),) if kinds is None else ()
     if kinds is None and _SPECIFIC.search(code):
         kinds = STACKS
