@@ -25,10 +25,7 @@ _SAFE = re.compile(r"[\w\\.\[\]()|^$+*?-]{1,40}\Z")
 _ORDER: dict[str, Callable[[float, float], bool]] = {
     "Eq": operator.eq, "NotEq": operator.ne, "Lt": operator.lt, "LtE": operator.le, "Gt": operator.gt, "GtE": operator.ge,
 }  # fmt: skip
-_ALIASES = {
-    "RNNTANH": "RNN", "RNNRELU": "RNN", "IRNN": "RNN", "SIMPLERNN": "RNN", "VANILLARNN": "RNN",
-    "BILSTM": "LSTM", "BIGRU": "GRU",
-}  # fmt: skip
+_PLAIN = re.compile(r"(?:I|SIMPLE_?|VANILLA_?)?RNN(?:_(?:TANH|RELU))?\Z")
 _CLASS_NAME = re.compile(r"(.+?)\.__class__\.__name__\Z")
 
 
@@ -176,7 +173,7 @@ def _class_name(value: Opaque, word: str) -> Verdict:
 
 def _kinds_of_word(word: str) -> frozenset[str] | None:
     upper = word.upper().removeprefix("NN.").removesuffix("CELL")
-    upper = _ALIASES.get(upper.replace("_", ""), upper)
+    upper = "RNN" if _PLAIN.match(upper) else upper.removeprefix("BI")
     return frozenset({upper, f"{upper}Cell"}) if upper in ("LSTM", "GRU", "RNN") else None
 
 
