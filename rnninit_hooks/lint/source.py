@@ -16,7 +16,7 @@ from rnninit_hooks.findings import CODES, Finding, Place
 if TYPE_CHECKING:
     from pathlib import Path
 
-LARGEST = 4_000_000
+LARGEST = 1_000_000
 _TORCH = re.compile(rb"\btorch\b")
 _SUBJECT = re.compile(rb"LSTM|GRU|RNN|lstm|gru|rnn|_[ih]h|all_weights|load_state_dict|parameters\(|// ?4")
 
@@ -31,8 +31,8 @@ class Source:
 
     @cached_property
     def lines(self) -> list[str]:
-        """The lines, for excerpts."""
-        return self.text.splitlines()
+        """The lines as the parser counts them; str.splitlines ends one at form feeds and other separators too."""
+        return self.text.split("\n")
 
     def place(self, node: ast.AST) -> Place:
         """Where a node begins; columns count characters from 1."""
@@ -54,10 +54,8 @@ def read(path: Path, name: str) -> Source | Finding | None:
     A file that is too large, is no UTF-8, does not parse or nests too deeply gives a finding, never an exception.
     """
     try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            return _unread(name, f"the file has {size} bytes", f"at most {LARGEST}")
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            data = stream.read(LARGEST + 1)  # a device or a log is never read to its end
     except OSError as error:
         return _unread(name, f"the file cannot be read: {error.strerror}", "a file that can be read")
     return parse(data, name)
@@ -65,10 +63,12 @@ def read(path: Path, name: str) -> Source | Finding | None:
 
 def parse(data: bytes, name: str) -> Source | Finding | None:
     """As `read`, from bytes."""
+    if len(data) > LARGEST:
+        return _unread(name, f"the file has more than {LARGEST} bytes", "a file that people wrote")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = io.TextIOWrapper(io.BytesIO(data), encoding).read()
-    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+    except (SyntaxError, UnicodeError, LookupError) as error:
         return _unread(name, f"the bytes are no text: {_short(error)}", "UTF-8, or the encoding that the file declares")
     try:
         with warnings.catch_warnings():
