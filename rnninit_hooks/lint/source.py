@@ -38,13 +38,14 @@ class Source:
         """Where a node begins; columns count characters from 1."""
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
         text = self.lines[line - 1] if line <= len(self.lines) else ""
-        return Place(self.file, line, len(text.encode()[:column].decode(errors="replace")) + 1)
+        return Place(self.file, line, len(text[:column].encode()[:column].decode(errors="replace")) + 1)
 
     def finding(self, code: str, node: ast.AST, message: str, *, expected: str, fix: str) -> Finding:
         """A finding at a node, with its line and a caret."""
         place = self.place(node)
         text = self.lines[place.line - 1] if place.line <= len(self.lines) else ""
-        excerpt = f"{text}\n{' ' * (place.column - 1)}^"
+        start = max(0, place.column - 60) if len(text) > 200 else 0  # a line of a megabyte is shown around the column
+        excerpt = f"{text[start : start + 200]}\n{' ' * (place.column - 1 - start)}^"
         return Finding(code, message, CODES[code].level, place=place, expected=expected, fix=fix, excerpt=excerpt)
 
 
