@@ -47,7 +47,7 @@ def _side(node: ast.If, verdict: Verdict, frame: Frame, *, side: bool) -> Frame:
     """One branch of an undecided `if`, with what its condition says there."""
     kinds = verdict.kinds if side else verdict.unkinds
     narrowed = frame.narrowed if kinds is None else (kinds if frame.narrowed is None else kinds & frame.narrowed)
-    guarded = frame.guarded | ({"bias"} if _mentions_bias(node.test) else set())
+    guarded = frame.guarded | ({"bias"} if frame.outline.mentions(node.test).bias else set())
     inner = frame.branch(id(node), side, narrowed=narrowed, guarded=frozenset(guarded))
     inner.doubt = frame.doubt or _about_parameter(node.test, frame) or (len(frame.calls) > 1 and _dispatches(node.test))
     if not side:
@@ -62,22 +62,14 @@ def _dispatches(test: ast.expr) -> bool:
     texts = [one.value for one in test.comparators if isinstance(one, ast.Constant) and isinstance(one.value, str)]
     return any(text.lower() not in _CELL_WORDS for text in texts)
 
-
-def _mentions_bias(test: ast.expr) -> bool:
-    return any("bias" in str(getattr(one, "attr", getattr(one, "id", getattr(one, "value", "")))) for one in ast.walk(test))
-
-
 def _about_parameter(test: ast.expr, frame: Frame) -> bool:
     """Whether what is undecided in a condition asks something of a parameter's name or shape."""
     if isinstance(test, ast.BoolOp):
         return any(judge(one, frame).truth is None and _about_parameter(one, frame) for one in test.values)
-    for one in ast.walk(test):
-        value = frame.names.get(one.id) if isinstance(one, ast.Name) else None
-        if isinstance(value, Text) and value.owner is not None:
-            return True
-        if isinstance(value, Tensor) and value.looped and "requires_grad" not in ast.unparse(test)[:200]:
-            return True
-    return False
+    held = [frame.names.get(name) for name in frame.outline.mentions(test).names]
+    if any(isinstance(value, Text) and value.owner is not None for value in held):
+        return True
+    return any(isinstance(value, Tensor) and value.looped for value in held) and "requires_grad" not in ast.unparse(test)[:200]
 
 
 def merge(frame: Frame, branches: list[tuple[Frame, bool]]) -> bool:
@@ -89,6 +81,7 @@ def merge(frame: Frame, branches: list[tuple[Frame, bool]]) -> bool:
         return False
     names = dict(alive[0].names)
     for inner in alive[1:]:
+        frame.budget.spend(len(names) // 8)
         names = {key: joined(names.get(key), inner.names.get(key)) for key in names.keys() | inner.names.keys()}
     frame.names.clear()
     frame.names.update(names)

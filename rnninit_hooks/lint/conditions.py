@@ -217,7 +217,7 @@ def _call(node: ast.Call, frame: Frame) -> Verdict:
 def _quantified(name: str, node: ast.GeneratorExp | ast.ListComp, frame: Frame) -> Verdict:
     if len(node.generators) != 1 or node.generators[0].ifs:
         return Verdict()
-    inner = frame.inside(names=dict(frame.names))
+    inner = frame.inside(names=frame.own_names())
     found = members(node.generators[0].iter, node, frame)
     verdicts = []
     for member in found.items:

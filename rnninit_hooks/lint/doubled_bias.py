@@ -21,10 +21,11 @@ def check(study: Study) -> Iterator[Finding]:
     """Pairs of writes to partners, equal in value and rows, that no later write takes back."""
     seen: set[int] = set()
     for journal in study.journals:
-        layers = _by_layer(journal.writes)
-        for at, writes in layers.items():
-            for first, second in _pairs(writes):
-                if id(second.node) not in seen and not _mended(first, layers.get((*at[:2], 0, False), writes)):
+        layers = {at: (writes, list(_pairs(writes))) for at, writes in _by_layer(journal.writes).items()}
+        for at, (writes, pairs) in layers.items():
+            mended = _mended(*layers.get((*at[:2], 0, False), (writes, pairs)))
+            for first, second in pairs:
+                if id(second.node) not in seen and not (_of_unknown_depth(first) and id(first.node) in mended):
                     seen.update((id(first.node), id(second.node)))
                     yield _finding(study, second)
 
@@ -40,24 +41,31 @@ def _by_layer(writes: list[Write]) -> dict[Layer, list[Write]]:
 
 def _pairs(writes: list[Write]) -> Iterator[tuple[Write, Write]]:
     """Partners that both keep the same value to the end."""
+    later = _Later(writes)
     valued = [(index, write) for index, write in enumerate(writes) if _value(write) is not None]
-    kept = [write for index, write in valued if not _undone(write, writes[index + 1 :])]
-    for index, first in enumerate(kept):
-        for second in kept[index + 1 :]:
-            if first.target.parameter.part != second.target.parameter.part and _match(first, second):
+    kept = [(index, write) for index, write in valued if not later.undoes(index, write)]
+    alike: dict[object, list[tuple[int, Write]]] = {}
+    for index, write in kept:
+        alike.setdefault((write.target.extent, _value(write)), []).append((index, write))
+    for index, first in kept:
+        for at, second in alike[first.target.extent, _value(first)]:
+            if at > index and first.target.parameter.part != second.target.parameter.part and _match(first, second):
                 yield first, second
 
 
-def _mended(write: Write, base: list[Write]) -> bool:
-    """Whether the same line doubles nothing in layer 0: a network of one layer may be all that there is."""
-    if write.target.parameter.owner.layers is not None:
-        return False
-    return any(other.node is write.node for other in base) and all(write.node not in (a.node, b.node) for a, b in _pairs(base))
+def _of_unknown_depth(write: Write) -> bool:
+    return write.target.parameter.owner.layers is None
+
+
+def _mended(base: list[Write], pairs: list[tuple[Write, Write]]) -> set[int]:
+    """The places that double nothing in layer 0: a network of one layer may be all that there is."""
+    return {id(write.node) for write in base} - {id(write.node) for pair in pairs for write in pair}
 
 
 def _match(first: Write, second: Write) -> bool:
-    same_rows = first.target.extent == second.target.extent and (first.target.extent is not None or first.node is second.node)
-    return same_rows and _value(first) == _value(second) and compatible(first.path, second.path) and _adds_up(first)
+    """Of two with the same rows and value, whether they meet."""
+    known = first.target.extent is not None or first.node is second.node
+    return known and compatible(first.path, second.path) and _adds_up(first)
 
 
 def _adds_up(write: Write) -> bool:
@@ -68,14 +76,21 @@ def _adds_up(write: Write) -> bool:
     return not (write.kinds <= {"GRU", "GRUCell"} and gate == 2)
 
 
-def _undone(write: Write, later: list[Write]) -> bool:
-    """Whether a later write may cover the same rows: even a conditional one is reason enough to keep silent."""
-    own = write.target
-    return any(
-        other.target.parameter == own.parameter and other.op != "add" and other.node is not write.node
-        and compatible(write.path, other.path) and (other.target.whole or other.target.extent == own.extent)
-        for other in later
-    )  # fmt: skip
+class _Later:
+    """What covers the same rows later, by parameter and rows: even a conditional write is reason enough to keep silent."""
+
+    def __init__(self, writes: list[Write]) -> None:
+        self.covers: dict[object, list[tuple[int, Write]]] = {}
+        for index, write in enumerate(writes):
+            if write.op != "add":
+                for rows in {write.target.extent, "all"} if write.target.whole else {write.target.extent}:
+                    self.covers.setdefault((write.target.parameter, rows), []).append((index, write))
+
+    def undoes(self, index: int, write: Write) -> bool:
+        """Whether the write of that number is undone."""
+        own = write.target
+        others = (one for rows in (own.extent, "all") for one in self.covers.get((own.parameter, rows), ()))
+        return any(at > index and other.node is not write.node and compatible(write.path, other.path) for at, other in others)
 
 
 def _value(write: Write) -> object:

@@ -27,7 +27,7 @@ def follow(function: Function, values: list[Value], words: dict[str, Value], fra
     node = function.node
     if isinstance(node, ast.Lambda):
         names = dict(zip([one.arg for one in node.args.args], values, strict=False))
-        return evaluate(node.body, frame.inside(names={**frame.names, **names}))
+        return evaluate(node.body, frame.inside(names=frame.own_names(names)))
     if id(node) in frame.calls or len(frame.calls) >= CALLS:
         return UNKNOWN
     if frame.no_grad:

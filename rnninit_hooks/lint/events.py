@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from rnninit_hooks.lint.values import GATES
 
 if TYPE_CHECKING:
+    from rnninit_hooks.lint.frames import Budget
     from rnninit_hooks.lint.values import Layer, Tensor, Tree, Value
 
 Path = tuple[tuple[int, bool], ...]
-ROUNDS = 3
+ROUNDS, WRITES_OF_A_STEP, EVENTS_OF_A_STEP = 3, 4, 256
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,12 @@ class Journal:
     cut_off: ast.AST | None = None
     """Where an entry begins that was too long to be followed to its end."""
 
+    budget: Budget | None = None
+    """What notes are paid from: every one is compared with those before it."""
     repeats: Counter[tuple[int, Tensor]] = field(default_factory=Counter)
     has_moments: bool = False
+    writes: list[Write] = field(default_factory=list)
+    """The writes among the events."""
 
     def add(self, event: Event) -> None:
         """Note one; what the rounds of a loop around it write to the same rows again says nothing new."""
@@ -135,15 +140,13 @@ class Journal:
             self.repeats[id(event.node), event.target] += 1
             if self.repeats[id(event.node), event.target] > ROUNDS:
                 return
+            self.writes.append(event)
+        if self.budget is not None:
+            self.budget.spend(len(self.events) // EVENTS_OF_A_STEP + len(self.writes) // WRITES_OF_A_STEP)
         self.has_moments |= isinstance(event, Moment)
         self.events.append(event)
         if self.statement is not None and getattr(event, "node", None) is self.statement:
             self.bare.add(id(event.node))
-
-    @property
-    def writes(self) -> list[Write]:
-        """The writes alone."""
-        return [event for event in self.events if isinstance(event, Write)]
 
 
 def compatible(one: Path, other: Path) -> bool:

@@ -184,7 +184,7 @@ def _of_tensor(tensor: Tensor, index: ast.expr, frame: Frame) -> Value:
 
 @evaluates(ast.ListComp, ast.GeneratorExp, ast.SetComp)
 def _comprehension(node: ast.ListComp | ast.GeneratorExp | ast.SetComp, frame: Frame) -> Value:
-    inner = frame.inside(names=dict(frame.names))
+    inner = frame.inside(names=frame.own_names())
     if len(node.generators) != 1:
         return UNKNOWN
     return _collected(node, node.generators[0], inner)

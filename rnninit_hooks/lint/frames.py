@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from rnninit_hooks.lint.values import Value
 
 STEPS, STEPS_OF_FILE = 40_000, 80_000
+NAMES_OF_A_STEP = 64
 DEEPEST = 40
 CALLS = 4
 
@@ -34,10 +37,10 @@ class Budget:
     left: int = STEPS
     depth: int = 0
 
-    def spend(self) -> None:
-        """Take one."""
-        self.left -= 1
-        self.purse.left -= 1
+    def spend(self, steps: int = 1) -> None:
+        """Take some: one for an expression, more for what costs as much as many."""
+        self.left -= steps
+        self.purse.left -= steps
         if self.left < 0 or self.purse.left < 0:
             raise Spent
 
@@ -68,7 +71,12 @@ class Frame:
 
     def branch(self, number: int, side: bool, **changes: object) -> Frame:
         """The same place inside one branch of an `if`, with names of its own."""
-        return replace(self, names=dict(self.names), path=(*self.path, (number, side)), **changes)  # type: ignore[arg-type]
+        return replace(self, names=self.own_names(), path=(*self.path, (number, side)), **changes)  # type: ignore[arg-type]
+
+    def own_names(self, more: Mapping[str, Value] = MappingProxyType({})) -> dict[str, Value]:
+        """A copy of the names, and more; copying thousands of them costs steps."""
+        self.budget.spend(len(self.names) // NAMES_OF_A_STEP)
+        return {**self.names, **more}
 
     def inside(self, **changes: object) -> Frame:
         """The same place and the same names in other surroundings, such as a `with no_grad()`."""

@@ -17,7 +17,7 @@ _SPECIFIC = re.compile(
     r"weight_(?:hh|ih)|bias_(?:hh|ih)|[\"']_?(?:hh|ih)_?(?:l\d)?[\"']|_all_weights|all_weights"
     r"|//\s*4\s*[:,]\s*\w+\s*//\s*2\b"  # the second quarter of something: the forget gate of an LSTM
 )
-_WORDS = r"[\"']([\w.]*?(?:lstm|gru|rnn)[\w.]*)[\"']"
+_WORDS, _RECURRENT = r"[\"']([\w.]{3,80})[\"']", re.compile(r"lstm|gru|rnn")
 _PREFIX = re.compile(rf"{_WORDS}\s*(?:not\s+)?in\b|startswith\(\s*{_WORDS}")
 
 
@@ -49,12 +49,13 @@ def guess(text: str, node: ast.AST, frame: Frame) -> tuple[Layer, ...]:
     and a plain layer comes with it.
     """
     code = segment(node, frame)
+    frame.budget.spend(len(code) // 4000)
     inside = frame.owner.node.name if frame.owner is not None and text.startswith("self.") else ""
     kinds = kinds_of_name(text, frame.outline, inside) or kinds_of_scope(frame)
     plain = (Layer(frozenset({"Linear"}), text, sure=False, prefix="fc.", bias=True),) if kinds is None else ()
     if kinds is None and _SPECIFIC.search(code):
         kinds = STACKS
-    words = sorted({one or other for one, other in _PREFIX.findall(code)})
+    words = sorted({one or other for one, other in _PREFIX.findall(code) if _RECURRENT.search(one or other)})
     kinds = kinds or next((found for word in words if (found := kinds_of_name(word.strip("."), frame.outline))), None)
     if kinds is None:
         return ()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.arithmetic import whole
 from rnninit_hooks.lint.core import evaluate
+from rnninit_hooks.lint.frames import NAMES_OF_A_STEP
 from rnninit_hooks.lint.hints import guess
 from rnninit_hooks.lint.outline import dotted
 from rnninit_hooks.lint.parameters import members_tree, named
@@ -97,7 +98,7 @@ def _filtered(test: Value, found: Seq, frame: Frame) -> Seq:
 
     kept: list[Value] = []
     for member in found.items:
-        inner = frame.inside(names={**frame.names, test.node.args.args[0].arg: member})
+        inner = frame.inside(names=frame.own_names({test.node.args.args[0].arg: member}))
         truth = judge(test.node.body, inner).truth
         if truth is None:
             return UNSEEN
@@ -169,7 +170,9 @@ def _rename(text: str, value: Value, frame: Frame) -> None:
     """What was known of a name's own attributes falls with its old value."""
     if not text:
         return
-    for name in [name for name in frame.names if name.startswith(f"{text}.")]:
+    beginning = f"{text}."
+    frame.budget.spend(len(frame.names) // NAMES_OF_A_STEP)
+    for name in [name for name in frame.names if name.startswith(beginning)]:
         del frame.names[name]
     plain = isinstance(value, Opaque) and not value.text
     frame.names[text] = Opaque(text) if plain else value

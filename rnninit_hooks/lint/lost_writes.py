@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.events import Rebind, Write
@@ -51,8 +52,6 @@ def _copies_inline(node: ast.AST, copied: str) -> bool:
 
 def _used_later(event: Rebind, study: Study) -> bool:
     """Whether the name is read after it was bound anew, anywhere in the file below."""
-    line = getattr(event.node, "end_lineno", 0)
-    return any(
-        isinstance(one, ast.Name) and one.id == event.name and isinstance(one.ctx, ast.Load) and line < one.lineno < line + 12
-        for one in ast.walk(study.source.tree)
-    )  # fmt: skip
+    line, read = getattr(event.node, "end_lineno", 0), study.reads.get(event.name, [])
+    after = bisect_right(read, line)
+    return after < len(read) and read[after] < line + 12

@@ -69,10 +69,7 @@ def _telling(owner: Layer, study: Study) -> bool:
 def _defined(text: str, study: Study) -> bool:
     """Whether the file gives anything of its own that name, as custom cells do."""
     word = text.strip("._").lower()
-    names = [name for one in study.outline.classes.values() for name in one.attributes]
-    own = rf"\w*{re.escape(word)}\w*"
-    declared = re.search(rf"self\.{own}\s*(?::[^=\n]+)?=|[\"']{own}[\"']\s*[:\]]", study.source.text.lower())
-    return any(word in name.lower() for name in names) or declared is not None
+    return word in study.declared
 
 
 def _finding(test: NameTest, study: Study) -> Finding:

@@ -31,6 +31,14 @@ class ClassOutline:
     attributes: dict[str, Value] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Mentions:
+    """The names in an expression, and whether it speaks of a bias."""
+
+    names: frozenset[str]
+    bias: bool
+
+
 @dataclass
 class Outline:
     """One file."""
@@ -41,6 +49,17 @@ class Outline:
     classes: dict[str, ClassOutline]
     words: frozenset[str]
     built: set[Layer] = field(default_factory=set)
+    _mentions: dict[int, Mentions] = field(default_factory=dict)
+
+    def mentions(self, node: ast.expr) -> Mentions:
+        """What an expression speaks of, read once however often a loop comes by."""
+        found = self._mentions.get(id(node))
+        if found is None:
+            inner = list(ast.walk(node))
+            names = frozenset(one.id for one in inner if isinstance(one, ast.Name))
+            words = (getattr(one, "attr", getattr(one, "id", getattr(one, "value", ""))) for one in inner)
+            found = self._mentions[id(node)] = Mentions(names, any("bias" in str(word) for word in words))
+        return found
 
     @property
     def plain_rnn_only(self) -> bool:

@@ -51,20 +51,34 @@ def _found(source: Source) -> Iterator[Pragma]:
 
 def silenced(findings: Iterable[Finding], found: tuple[Pragma, ...], judged: frozenset[str]) -> Iterator[Finding]:
     """The findings that stand, and those of the pragmas themselves; `judged` are the codes that were asked for."""
-    own = list(findings)
+    own, stated = list(findings), _by_line(pragma for pragma in found if pragma.reason)
+    at: dict[int, list[Finding]] = {}
     for finding in own:
-        if not any(pragma.covers(finding) and pragma.reason for pragma in found):
+        at.setdefault(_line(finding), []).append(finding)
+        if not any(pragma.covers(finding) for pragma in stated.get(_line(finding), ())):
             yield finding
     for pragma in found:
-        yield from _of_pragma(pragma, own, judged)
+        yield from _of_pragma(pragma, at.get(pragma.place.line, []), judged)
 
 
 def ignored_by(found: tuple[Pragma, ...], findings: Iterable[Finding]) -> Iterator[tuple[Finding, str]]:
     """The findings that are silenced, each with the reason of the first comment that does so."""
+    stated = _by_line(pragma for pragma in found if pragma.reason)
     for finding in findings:
-        reason = next((pragma.reason for pragma in found if pragma.reason and pragma.covers(finding)), None)
+        reason = next((pragma.reason for pragma in stated.get(_line(finding), ()) if pragma.covers(finding)), None)
         if reason is not None:
             yield finding, reason
+
+
+def _line(finding: Finding) -> int:
+    return finding.place.line if finding.place is not None else 0
+
+
+def _by_line(found: Iterable[Pragma]) -> dict[int, list[Pragma]]:
+    lines: dict[int, list[Pragma]] = {}
+    for pragma in found:
+        lines.setdefault(pragma.place.line, []).append(pragma)
+    return lines
 
 
 def _of_pragma(pragma: Pragma, findings: list[Finding], judged: frozenset[str]) -> Iterator[Finding]:

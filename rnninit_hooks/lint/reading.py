@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from rnninit_hooks.lint import calling, expressions, statements
@@ -18,7 +19,7 @@ from rnninit_hooks.lint.outline import statements as every_statement
 from rnninit_hooks.lint.values import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from rnninit_hooks.lint.outline import AnyFunction, ClassOutline
     from rnninit_hooks.lint.source import Source
@@ -29,6 +30,7 @@ _GATES = re.compile(
     r"(?:weight|bias)_(?:ih|hh)|orthogonal|xavier|glorot|named_parameters|\.parameters\(\)|all_weights|forget|\binit\.|init_?weights"
     r"|load_state_dict"
 )
+_DECLARED = re.compile(r"self\.([\w.]+)\s*(?::[^=\n]+)?=|[\"']([\w.]+)[\"']\s*[:\]]")
 Entry: TypeAlias = "tuple[str, AnyFunction, ClassOutline | None]"
 
 
@@ -40,10 +42,35 @@ class Study:
     outline: Outline
     journals: tuple[Journal, ...]
 
-    @property
+    @cached_property
     def quiet(self) -> frozenset[int]:
         """Functions that the file itself calls under `no_grad`."""
         return frozenset().union(*(journal.seen_no_grad for journal in self.journals))
+
+    @cached_property
+    def reads(self) -> Mapping[str, list[int]]:
+        """The lines in which each name is read, in order."""
+        found: dict[str, list[int]] = {}
+        for one in ast.walk(self.source.tree):
+            if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load):
+                found.setdefault(one.id, []).append(one.lineno)
+        return {name: sorted(lines) for name, lines in found.items()}
+
+    @cached_property
+    def declared(self) -> str:
+        """What the file gives a name of its own, one a line in small letters: attributes of `self`, and keys."""
+        named = (one[1] or one[2] for one in _DECLARED.finditer(self.source.text.lower()))
+        held = (name.lower() for each in self.outline.classes.values() for name in each.attributes)
+        return "\n".join(dict.fromkeys([*named, *held]))
+
+    @cached_property
+    def places_of_parts(self) -> Mapping[int, frozenset[str]]:
+        """Which parts of a layer (`ih`, `hh`) are written at a place of the code, by its node."""
+        found: dict[int, set[str]] = {}
+        for journal in self.journals:
+            for write in journal.writes:
+                found.setdefault(id(write.node), set()).add(write.target.parameter.part)
+        return {node: frozenset(parts) for node, parts in found.items()}
 
 
 def study(source: Source) -> Study:
@@ -99,8 +126,9 @@ def _entry(
     own: Outline, name: str, purse: Purse, *, node: AnyFunction | None = None, owner: ClassOutline | None = None,
     source: list[ast.stmt] | None = None,
 ) -> Journal:  # fmt: skip
-    journal = Journal(name)
-    frame = Frame(journal, own, name, owner=owner, budget=Budget(purse))
+    budget = Budget(purse)
+    journal = Journal(name, budget=budget)
+    frame = Frame(journal, own, name, owner=owner, budget=budget)
     if node is not None:
         frame.calls = (id(node),)
         frame.names, frame.no_grad = given(node, frame), without_grad(node)
@@ -120,7 +148,8 @@ def _bind_self(node: AnyFunction, owner: ClassOutline | None, frame: Frame) -> N
     static = any(getattr(one, "id", "") in ("staticmethod", "classmethod") for one in node.decorator_list)
     if owner is None or not arguments or static:
         return
-    scratch = frame.inside(journal=Journal("scratch"), budget=Budget(frame.budget.purse))
+    budget = Budget(frame.budget.purse)
+    scratch = frame.inside(journal=Journal("scratch", budget=budget), budget=budget)
     try:
         frame.names[arguments[0].arg] = tree(owner, scratch)
     except Spent:

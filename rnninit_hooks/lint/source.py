@@ -16,7 +16,7 @@ from rnninit_hooks.findings import CODES, Finding, Place
 if TYPE_CHECKING:
     from pathlib import Path
 
-LARGEST = 4_000_000
+LARGEST = 1_000_000
 _TORCH = re.compile(rb"\btorch\b")
 _SUBJECT = re.compile(rb"LSTM|GRU|RNN|lstm|gru|rnn|_[ih]h|all_weights|load_state_dict|parameters\(|// ?4")
 
@@ -31,20 +31,21 @@ class Source:
 
     @cached_property
     def lines(self) -> list[str]:
-        """The lines, for excerpts."""
-        return self.text.splitlines()
+        """The lines as the parser counts them; str.splitlines ends one at form feeds and other separators too."""
+        return self.text.split("\n")
 
     def place(self, node: ast.AST) -> Place:
         """Where a node begins; columns count characters from 1."""
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
         text = self.lines[line - 1] if line <= len(self.lines) else ""
-        return Place(self.file, line, len(text.encode()[:column].decode(errors="replace")) + 1)
+        return Place(self.file, line, len(text[:column].encode()[:column].decode(errors="replace")) + 1)
 
     def finding(self, code: str, node: ast.AST, message: str, *, expected: str, fix: str) -> Finding:
         """A finding at a node, with its line and a caret."""
         place = self.place(node)
         text = self.lines[place.line - 1] if place.line <= len(self.lines) else ""
-        excerpt = f"{text}\n{' ' * (place.column - 1)}^"
+        start = max(0, place.column - 60) if len(text) > 200 else 0  # a line of a megabyte is shown around the column
+        excerpt = f"{text[start : start + 200]}\n{' ' * (place.column - 1 - start)}^"
         return Finding(code, message, CODES[code].level, place=place, expected=expected, fix=fix, excerpt=excerpt)
 
 
@@ -54,10 +55,8 @@ def read(path: Path, name: str) -> Source | Finding | None:
     A file that is too large, is no UTF-8, does not parse or nests too deeply gives a finding, never an exception.
     """
     try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            return _unread(name, f"the file has {size} bytes", f"at most {LARGEST}")
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            data = stream.read(LARGEST + 1)  # a device or a log is never read to its end
     except OSError as error:
         return _unread(name, f"the file cannot be read: {error.strerror}", "a file that can be read")
     return parse(data, name)
@@ -65,10 +64,12 @@ def read(path: Path, name: str) -> Source | Finding | None:
 
 def parse(data: bytes, name: str) -> Source | Finding | None:
     """As `read`, from bytes."""
+    if len(data) > LARGEST:
+        return _unread(name, f"the file has more than {LARGEST} bytes", "a file that people wrote")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = io.TextIOWrapper(io.BytesIO(data), encoding).read()
-    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+    except (SyntaxError, UnicodeError, LookupError) as error:
         return _unread(name, f"the bytes are no text: {_short(error)}", "UTF-8, or the encoding that the file declares")
     try:
         with warnings.catch_warnings():

@@ -22,7 +22,7 @@ def whole_writes(study: Study, ops: frozenset[str]) -> Iterator[Write]:
     for journal in study.journals:
         mixed = _mixed(journal)
         for write in journal.writes:
-            if write.op in ops and id(write.node) not in seen | mixed and _fused(write):
+            if write.op in ops and id(write.node) not in seen and id(write.node) not in mixed and _fused(write):
                 seen.add(id(write.node))
                 yield write
 
@@ -59,7 +59,4 @@ def loop_text(write: Write) -> str:
 
 def only_input(study: Study, write: Write) -> bool:
     """Whether nothing but input weights passes this place."""
-    parts = {
-        one.target.parameter.part for journal in study.journals for one in journal.writes if one.node is write.node
-    }
-    return parts == {"ih"}
+    return study.places_of_parts[id(write.node)] == {"ih"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -63,6 +64,9 @@ def test_code_that_goes_deep_or_on_for_ever_is_survived(name):
         (b"\xff\xfe\x00weight torch", "no text"),
         (b"# coding: latin-1\nimport torch\nweight = '\xe9'\n", ""),
         (b"# coding: no-such-thing\nimport torch\n", "no text"),
+        (b"# coding: utf-16\nimport torch\nweight = 1\n", "no text"),
+        (b"# coding: undefined\nimport torch\nweight = 1\n", "no text"),
+        (b"# coding: utf-7\nimport torch\nweight = '+2AA-'\n", "does not parse"),
         (b"import torch\nweight = '\x00'\n", "does not parse"),
         (b"import torch\n\tweight = 1\n", "does not parse"),
         (("import torch\nweight = " + "(" * 3000).encode(), "parse"),
@@ -84,6 +88,17 @@ def test_a_huge_file_and_a_missing_one_are_said_to_be_so(tmp_path):
     assert [finding.code for finding in lint_paths([huge]).findings] == ["RNN320"]
     with pytest.raises(FileNotFoundError):
         lint_paths([tmp_path / "none.py"])
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no file without an end here")
+def test_a_file_without_end_is_not_read_to_its_end():
+    assert [finding.code for finding in lint_paths([Path("/dev/zero")]).findings] == ["RNN320"]
+
+
+@pytest.mark.parametrize("text", ["\x0c", "x = '\u2028'\n", "# \x1c \x85 \x0b\n", "\ufeff"])
+def test_lines_are_counted_as_the_parser_counts_them(text):
+    (finding,) = lint_text(text + _HEAD + "nn.init.orthogonal_(lstm.weight_hh_l0)\n")
+    assert finding.place.line == 4 + text.count("\n") and finding.excerpt.startswith("nn.init.orthogonal_(")
 
 
 def test_the_stack_of_a_deep_caller_is_no_traceback():
