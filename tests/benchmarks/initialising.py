@@ -110,8 +110,9 @@ def against_allennlp(model: nn.LSTM) -> None:
         return
     size = model.hidden_size
     rules = [
-        ("weight_hh", lambda tensor: block_orthogonal(tensor, [size, size])),
-        ("weight_ih", nn.init.xavier_uniform_), ("bias_hh", lstm_hidden_bias), ("bias_ih", nn.init.zeros_),
+        ("weight_hh", lambda tensor, **_: block_orthogonal(tensor, [size, size])),
+        ("weight_ih", lambda tensor, **_: nn.init.xavier_uniform_(tensor)),
+        ("bias_hh", lambda tensor, **_: lstm_hidden_bias(tensor)), ("bias_ih", lambda tensor, **_: nn.init.zeros_(tensor)),
     ]  # fmt: skip
     applicator = InitializerApplicator(rules)
     line("   ... against allennlp-light", compare(lambda: ri.apply(model, "lstm-classic"), lambda: applicator(model), rounds=3), 0.45)

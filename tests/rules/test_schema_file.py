@@ -31,7 +31,7 @@ BEYOND = {
     "version 1.0", "a YAML 1.1 directive", "a TAG directive", "plain tag", "value nan", "value inf", "value overflows",
 }  # fmt: skip
 """Names of the broken files that the schema lets pass: the known differences."""
-TOO_MUCH = {"a hundred thousand brackets", "endless seed"}
+TOO_MUCH = {"fifty thousand brackets", "endless seed"}
 """Names of files that the tool's own reader of YAML does not survive."""
 
 
