@@ -12,11 +12,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rnninit_hooks.findings import CODES, Finding, Place
+from rnninit_hooks.lint.weight import too_heavy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LARGEST = 1_000_000
+READ = 16_000_000
 _TORCH = re.compile(rb"\btorch\b")
 _SUBJECT = re.compile(rb"LSTM|GRU|RNN|lstm|gru|rnn|_[ih]h|all_weights|load_state_dict|parameters\(|// ?4")
 
@@ -50,13 +51,13 @@ class Source:
 
 
 def read(path: Path, name: str) -> Source | Finding | None:
-    """The source of a file; None for one in which torch or its parameters are never named, which is only parsed.
+    """The source of a file; None for one in which torch or its parameters are never named, which is parsed unless it is huge.
 
     A file that is too large, is no UTF-8, does not parse or nests too deeply gives a finding, never an exception.
     """
     try:
         with path.open("rb") as stream:
-            data = stream.read(LARGEST + 1)  # a device or a log is never read to its end
+            data = stream.read(READ + 1)  # a device or a log is never read to its end
     except OSError as error:
         return _unread(name, f"the file cannot be read: {error.strerror}", "a file that can be read")
     return parse(data, name)
@@ -64,8 +65,9 @@ def read(path: Path, name: str) -> Source | Finding | None:
 
 def parse(data: bytes, name: str) -> Source | Finding | None:
     """As `read`, from bytes."""
-    if len(data) > LARGEST:
-        return _unread(name, f"the file has more than {LARGEST} bytes", "a file that people wrote")
+    subject = len(data) > READ or bool(_TORCH.search(data) and _SUBJECT.search(data))
+    if heavy := too_heavy(data):
+        return _unread(name, *heavy) if subject else None
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = io.TextIOWrapper(io.BytesIO(data), encoding).read()
@@ -79,7 +81,7 @@ def parse(data: bytes, name: str) -> Source | Finding | None:
         return _unread(name, f"the text does not parse: {_short(error)}", "Python source", getattr(error, "lineno", None) or 1)
     except (RecursionError, MemoryError):
         return _unread(name, "the text nests too deeply to be parsed", "source that Python itself can compile")
-    return Source(name, text, tree) if _TORCH.search(data) and _SUBJECT.search(data) else None
+    return Source(name, text, tree) if subject else None
 
 
 def _short(error: Exception) -> str:

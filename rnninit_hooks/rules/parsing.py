@@ -15,11 +15,11 @@ from rnninit_hooks.rules.models import Allow, Match, Rule, Setting, Word, _sever
 from rnninit_hooks.rules.patterns import one_budget
 from rnninit_hooks.rules.problems import report, shown
 from rnninit_hooks.rules.versions import VERSIONS
-from rnninit_hooks.rules.words import did_you_mean
+from rnninit_hooks.rules.words import did_you_mean, few_guesses
 
 M = TypeVar("M", bound=BaseModel)
 _STAND_IN = Match(parameter=".*")
-SCHEMA_KEY = "$schema"
+SCHEMA_KEY, MOST_ENTRIES = "$schema", 1_000
 
 
 class Head(BaseModel):
@@ -57,11 +57,24 @@ def parse(document: Document) -> Parsed:
     if not _readable(document):
         return Parsed(document, None)
     _editors_key(document)
-    head = _head(document)
-    with one_budget():
+    if _too_many(document):
+        return Parsed(document, None)
+    with one_budget(), few_guesses():
+        head = _head(document)
         rules = _rules(document, document.data.get("rules"))
-    _duplicates(document)
-    return Parsed(document, head, tuple(rules), tuple(_allowances(document, document.data.get("allow"))))
+        _duplicates(document)
+        return Parsed(document, head, tuple(rules), tuple(_allowances(document, document.data.get("allow"))))
+
+
+def _too_many(document: Document) -> bool:
+    """Whether a list is longer than any team's, so that each entry would cost a complaint."""
+    for key in ("rules", "allow"):
+        items = document.data.get(key)
+        if isinstance(items, list) and len(items) > MOST_ENTRIES:
+            message = f"`{key}` has {len(items)} entries, more than {MOST_ENTRIES}"
+            document.add("RNN018", message, document.place((key,)), fix="split the file, and let one extend the other")
+            return True
+    return False
 
 
 def _allowances(document: Document, items: Any) -> Iterator[Allow]:

@@ -6,21 +6,22 @@ import itertools
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import regex
 
 from rnninit_hooks.errors import RnnInitError
-from rnninit_hooks.rules.repeats import burden
+from rnninit_hooks.rules.repeats import burden, work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SEARCH_SECONDS = 0.25
 LONGEST = 1000
-_PROBE_SECONDS, _PROBING_SECONDS = 0.05, 0.8
-_left: ContextVar[list[float] | None] = ContextVar("seconds left for probing the patterns of one file", default=None)
+_PROBE_SECONDS, _PROBING_SECONDS, MOST_WORK = 0.05, 0.25, 100_000
+_left: ContextVar[Budget | None] = ContextVar("what is left for the patterns of one file", default=None)
 _LENGTHS = (24, 48, 400)
 _COMMON = ("a", "0", "_", ".", "aA0_")
 _NAMES = ("encoder.layers.0.rnn.weight_hh_l0_reverse", "decoder.blocks.11.attention.in_proj_weight", "bias_l0")
@@ -38,6 +39,14 @@ class PatternTimeout(RnnInitError, TimeoutError):
 
     def __reduce__(self) -> tuple[type[PatternTimeout], tuple[str, str]]:
         return type(self), (self.pattern, self.name)
+
+
+@dataclass
+class Budget:
+    """What the patterns of one file may still cost: seconds of probing, and the work of compiling them."""
+
+    seconds: float = _PROBING_SECONDS
+    work: int = MOST_WORK
 
 
 @lru_cache(maxsize=4096)
@@ -68,34 +77,38 @@ def trouble(pattern: str) -> str | None:
         return f"is {len(pattern)} characters long; at most {LONGEST}"
     if why := burden(pattern):
         return why
+    budget = _left.get() or Budget()
+    budget.work -= work(pattern)
+    if budget.work < 0:
+        return "comes after others that are as much as one file may have; split the file, and use `extends`"
     try:
         compiled(pattern)
     except (regex.error, RecursionError, OverflowError, MemoryError) as error:
         return f"does not compile: {error or type(error).__name__}"
-    return _explosion(pattern)
+    return _explosion(pattern, budget)
 
 
 @contextmanager
 def one_budget() -> Iterator[None]:
-    """Probe all patterns that are met inside in the time of one: a thousand slow ones stop no machine."""
-    token = _left.set([_PROBING_SECONDS])
+    """Treat all patterns that are met inside as one: a thousand slow or large ones stop no machine."""
+    token = _left.set(Budget())
     try:
         yield
     finally:
         _left.reset(token)
 
 
-def _explosion(pattern: str) -> str | None:
+def _explosion(pattern: str, budget: Budget) -> str | None:
     """Probing ends after a while: what is merely slow passes, and each search has its own timeout later."""
-    budget, start = _left.get() or [_PROBING_SECONDS], time.perf_counter()
-    end = start + budget[0]
+    start = time.process_time()  # a machine that is busy elsewhere takes nothing from it
+    end = start + budget.seconds
     try:
-        for text in itertools.takewhile(lambda _: time.perf_counter() < end, _probes(pattern)):
+        for text in itertools.takewhile(lambda _: time.process_time() < end, _probes(pattern)):
             if _too_slow(pattern, text):
                 return f"takes exponential time, for instance on {text[:12]!r}… ({len(text)} characters)"
         return None
     finally:
-        budget[0] -= time.perf_counter() - start
+        budget.seconds -= time.process_time() - start
 
 
 def _too_slow(pattern: str, text: str) -> bool:

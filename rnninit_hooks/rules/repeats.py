@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import regex
 
-LARGEST, _MANY_ROUNDS = 10_000, 8
+LARGEST, _MANY_ROUNDS, _OF_A_CHARACTER = 10_000, 8, 4
 _CHARACTERS = [chr(code) for code in range(32, 127)]
 _TOKEN = re.compile(
     r"(?P<comment>\(\?#(?:\\.|[^)\\])*\))|(?P<open>\((?:\?(?:P?<\w+>|<?[=!]|[>|:]|[A-Za-z0-9-]*:)?)?)|(?P<close>\))"
@@ -36,6 +37,17 @@ def burden(pattern: str) -> str | None:
     if _NESTED_SETS.search(pattern) and "[" in pattern:
         return "has sets of flag V1; leave the flag out"
     return _Walk(pattern).burden()
+
+
+def work(pattern: str) -> int:
+    r"""How much it is to compile a pattern that is no burden: its parts when written out, and its text.
+
+    >>> work(r"weight_hh_l\d+"), work("(a{99}){90}") > 8_000
+    (69, True)
+    """
+    walk = _Walk(pattern)
+    walk.burden()
+    return sum(cost for group in walk.open for cost in group.costs) + _OF_A_CHARACTER * len(pattern)
 
 
 @dataclass
@@ -108,12 +120,20 @@ def _too_large(cost: int) -> str | None:
 
 def _shared(branches: list[str]) -> str | None:
     """A character that two branches both read; branches with groups of their own are left to the probing."""
-    readers = [one for branch in branches if "(" not in branch and (one := _compiled(branch))]
-    return next((char for char in _CHARACTERS if sum(bool(one.fullmatch(char)) for one in readers) > 1), None)
+    read: set[str] = set()
+    for branch in branches:
+        own = _read(branch) if "(" not in branch else frozenset()
+        if twice := read & own:
+            return min(twice)
+        read |= own
+    return None
 
 
-def _compiled(branch: str) -> regex.Pattern[str] | None:
+@lru_cache(maxsize=4096)
+def _read(branch: str) -> frozenset[str]:
+    """The single characters that a branch reads."""
     try:
-        return regex.compile(branch)
+        reader = regex.compile(branch)
     except regex.error:  # a reference to a group outside; the probing sees the whole pattern
-        return None
+        return frozenset()
+    return frozenset(char for char in _CHARACTERS if reader.fullmatch(char))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from rnninit_hooks.findings import CODES
 from rnninit_hooks.lint.runner import chosen, lint_paths, lint_text
-from rnninit_hooks.lint.source import LARGEST, parse
+from rnninit_hooks.lint.source import READ, parse
+from rnninit_hooks.lint.weight import LARGEST, MOST_SIGNS, too_heavy
 from tests.lint.test_corpus import SNIPPETS, split
 
 ALL = chosen(["RNN3", "RNN4"])
@@ -84,10 +85,32 @@ def test_a_file_that_is_no_python_gives_one_finding(data, fragment):
 
 def test_a_huge_file_and_a_missing_one_are_said_to_be_so(tmp_path):
     huge = tmp_path / "huge.py"
-    huge.write_bytes(b"#" * (LARGEST + 1))
+    huge.write_bytes(_HEAD.encode() + b"#" * LARGEST)
     assert [finding.code for finding in lint_paths([huge]).findings] == ["RNN320"]
+    huge.write_bytes(b"#" * READ)
+    assert not lint_paths([huge]).findings, "what never names torch holds nothing of its parameters"
+    huge.write_bytes(b"#" * (READ + 1))
+    assert [finding.code for finding in lint_paths([huge]).findings] == ["RNN320"], "nobody knows what it names"
     with pytest.raises(FileNotFoundError):
         lint_paths([tmp_path / "none.py"])
+
+
+def test_what_would_take_long_to_parse_is_refused_and_a_long_ordinary_file_is_judged():
+    ordinary = "def f(self, x, y):\n    z = self.linear(x) + y\n    return torch.cat([z, x], dim=1)\n\n" * 5_000
+    assert [finding.code for finding in lint_text(_HEAD + ordinary + "nn.init.orthogonal_(lstm.weight_hh_l0)\n")] == ["RNN302"]
+    for heavy in ("x;" * MOST_SIGNS, "x\n" * MOST_SIGNS, "[1,[2]]," * (MOST_SIGNS // 5)):
+        (finding,) = lint_text(_HEAD + heavy)
+        assert finding.code == "RNN320" and "signs and statements" in finding.message and str(MOST_SIGNS) in finding.expected
+
+
+@pytest.mark.parametrize("quote", ["'", '"', "'''", '"""'])
+def test_long_formatted_strings_are_refused_where_they_take_long(monkeypatch, quote):
+    monkeypatch.setattr("rnninit_hooks.lint.weight._SLOW_FIELDS", True)
+    assert "formatted" in too_heavy(f"x = f{quote}{'{a}' * 20_000}{quote}\n".encode())[0]
+    assert too_heavy(f"x = {quote}{'{a}' * 20_000}{quote}\n".encode()) is None
+    assert too_heavy(b"x = f'{a}'\ny = {}\n" * 8_000) is None
+    monkeypatch.setattr("rnninit_hooks.lint.weight._SLOW_FIELDS", False)
+    assert too_heavy(f"x = f{quote}{'{a}' * 20_000}{quote}\n".encode()) is None
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no file without an end here")

@@ -71,10 +71,20 @@ def test_a_pause_of_the_machine_refuses_no_good_pattern(monkeypatch):
 
 def test_probing_ends_even_when_every_probe_is_slow(monkeypatch):
     ticks, probed = iter(range(10_000)), []
-    monkeypatch.setattr(patterns.time, "perf_counter", lambda: 0.1 * next(ticks))
+    monkeypatch.setattr(patterns.time, "process_time", lambda: 0.03 * next(ticks))
     monkeypatch.setattr(patterns, "_found", lambda pattern, name, seconds: bool(probed.append(name)))
     assert patterns.trouble("weight_hh") is None
     assert 1 <= len(probed) <= 8
+
+
+def test_the_patterns_of_one_file_share_the_work_of_compiling():
+    large = [f"{index}(?:a{{90}}){{90}}" for index in range(30)]
+    assert [patterns.trouble(pattern) for pattern in large] == [None] * 30
+    with patterns.one_budget():
+        told = [patterns.trouble(pattern) for pattern in large]
+    assert told[:10] == [None] * 10 and all("as much as one file may have" in (one or "") for one in told[14:])
+    with patterns.one_budget():
+        assert not any(patterns.trouble(rf"encoder\.layers\.{index}\.rnn\.weight_hh_l\d+") for index in range(400))
 
 
 def test_a_pattern_that_explodes_on_a_name_is_stopped(monkeypatch):

@@ -174,6 +174,25 @@ def test_nesting_and_number_of_values_are_bounded():
     assert [problem.code for problem in read("[" + "a," * 6_001 + "]", "x").problems] == ["RNN018"]
 
 
+@pytest.mark.parametrize("key", ["rules", "allow"])
+def test_a_thousand_entries_are_read_and_no_more(key):
+    text = "version: 1\nextends: builtin:keras\n" + f"{key}:\n"
+    with pytest.raises(ri.RuleFileError) as caught:
+        ri.loads(text + "  - {}\n" * 1000)
+    assert len(caught.value.findings) >= 2000 and "RNN018" not in {finding.code for finding in caught.value.findings}
+    with pytest.raises(ri.RuleFileError) as caught:
+        ri.loads(text + "  - {}\n" * 1001)
+    assert [(finding.code, finding.place.line) for finding in caught.value.findings] == [("RNN018", 4)]
+
+
+def test_a_file_of_misspelt_words_gets_suggestions_for_the_first_hundred():
+    text = "version: 1\nextends: builtin:keras\n" + "".join(f"seeds{index}: 1\n" for index in range(150))
+    with pytest.raises(ri.RuleFileError) as caught:
+        ri.loads(text)
+    assert len(caught.value.findings) == 150
+    assert ["did you mean 'seed'" in finding.message for finding in caught.value.findings] == [True] * 100 + [False] * 50
+
+
 def test_only_as_much_is_read_as_a_rule_file_may_have(tmp_path):
     large = tmp_path / "large.yaml"
     large.write_bytes(b"#" * (LARGEST + 5000))
