@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rnninit_hooks.lint.core import unknown
 from rnninit_hooks.lint.events import Read
 from rnninit_hooks.lint.hints import kinds_of_name, kinds_of_scope
+from rnninit_hooks.lint.neighbours import method_of
 from rnninit_hooks.lint.outline import dotted
 from rnninit_hooks.lint.parameters import every_name, parameter
 from rnninit_hooks.lint.tensors import part, shape
@@ -17,6 +18,7 @@ from rnninit_hooks.lint.values import (
     CELLS,
     STACKS,
     UNKNOWN,
+    Abroad,
     Function,
     Layer,
     Num,
@@ -51,9 +53,15 @@ def _of_tree(tree: Tree, name: str, node: ast.AST, frame: Frame) -> Value:
     for child, value in tree.children:
         if child == name:
             return value
-    if frame.owner is not None and tree.key == "self" and name in frame.owner.methods:
-        return Function(frame.owner.methods[name], tree)
-    return unknown(node)
+    if tree.home is None:
+        methods = frame.owner.methods if frame.owner is not None and tree.key == "self" else {}
+        return Function(methods[name], tree) if name in methods else unknown(node)
+    found = method_of(tree.home, name)
+    if found is None:
+        return unknown(node)
+    if found.home.outline is frame.outline:
+        return Function(found.node, tree)
+    return Abroad(found.home.outline.source.file, f"{found.home.own.node.name}.{name}", tree)
 
 
 def of_layer(layer: Layer, name: str, node: ast.AST, frame: Frame) -> Value:

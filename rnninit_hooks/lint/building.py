@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.arithmetic import as_scaled, number, whole
 from rnninit_hooks.lint.core import evaluate
+from rnninit_hooks.lint.events import Journal
+from rnninit_hooks.lint.frames import Budget, Purse, Spent
 from rnninit_hooks.lint.iteration import note_append
+from rnninit_hooks.lint.neighbours import Home, class_named
 from rnninit_hooks.lint.outline import dotted, statements
 from rnninit_hooks.lint.values import (
     RECURRENT,
@@ -139,15 +142,33 @@ def tree(outline: ClassOutline, frame: Frame, depth: int = 0) -> Tree | Layer:
         outline.attributes = _assigned(outline, frame)
     children = dict(_inherited(outline, frame, depth)) | outline.attributes
     closed = all(base in _NO_BASE for base in outline.bases) and bool(outline.bases)
-    return Tree("self", tuple(children.items()), closed)
+    return Tree("self", tuple(children.items()), closed, Home(frame.outline, outline))
+
+
+def instance(home: Home, frame: Frame) -> Tree | Layer:
+    """An object of a class of this file or of another one of the project, which is read with the names of its own file."""
+    return tree(home.own, frame, 1) if home.outline is frame.outline else _abroad(home, frame, 1)
+
+
+def _abroad(home: Home, frame: Frame, depth: int) -> Tree | Layer:
+    """A neighbour's class, at a cost that is its own: each is followed once, whoever asks."""
+    budget = Budget(Purse())
+    there = frame.inside(
+        outline=home.outline, names={}, owner=None, path=(), calls=(), scope="", budget=budget,
+        journal=Journal("", budget=budget),
+    )  # fmt: skip
+    try:
+        return tree(home.own, there, depth) if home.own.bases else Tree("self")
+    except Spent:
+        return Tree("self")
 
 
 def _inherited(outline: ClassOutline, frame: Frame, depth: int) -> tuple[tuple[str, Value], ...]:
     found: tuple[tuple[str, Value], ...] = ()
     for name in outline.bases:
-        base = frame.outline.classes.get(name)
-        if base is not None and base is not outline and depth < _DEEPEST:
-            above = tree(base, frame, depth + 1)
+        base = class_named(name, frame.outline)
+        if base is not None and base.own is not outline and depth < _DEEPEST:
+            above = tree(base.own, frame, depth + 1) if base.outline is frame.outline else _abroad(base, frame, depth + 1)
             found += above.children if isinstance(above, Tree) else ()
     return found
 

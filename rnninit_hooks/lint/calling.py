@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.arithmetic import text_of, whole
 from rnninit_hooks.lint.attributes import attribute
-from rnninit_hooks.lint.building import construct, tree
+from rnninit_hooks.lint.building import construct, instance
 from rnninit_hooks.lint.core import evaluate, evaluates
-from rnninit_hooks.lint.entering import enter, enter_each
+from rnninit_hooks.lint.entering import enter, enter_each, send
 from rnninit_hooks.lint.events import Chunk
 from rnninit_hooks.lint.iteration import members, note_append
 from rnninit_hooks.lint.moments import note_moment
+from rnninit_hooks.lint.neighbours import class_named
 from rnninit_hooks.lint.outline import dotted
 from rnninit_hooks.lint.tensors import COPIES, equal_parts, part, shape, size, split, viewed
 from rnninit_hooks.lint.values import (
@@ -105,13 +106,12 @@ def _callee(name: str, node: ast.Call, frame: Frame) -> Value:
         return evaluate(node.args[0], frame) if node.args else Seq(())
     if name == "Sequential" and node.args:
         return Seq(tuple(one for each in node.args for one in _spread(each, frame)))
-    own = frame.outline.classes.get(name)
-    if own is not None and not isinstance(node.func, ast.Attribute):
-        return tree(own, frame, 1)
     if isinstance(function, Function):
         return enter(function, node, frame)
-    for one in [*node.args, *(word.value for word in node.keywords)]:
-        evaluate(one, frame)
+    home = class_named(dotted(node.func), frame.outline)
+    if home is not None:
+        return instance(home, frame)
+    send(function, node, frame)
     return Opaque(f"{dotted(node.func)}()")
 
 

@@ -1,4 +1,4 @@
-"""Calls into functions of the same file: arguments become names there, and its events are noted as seen from here."""
+"""Calls into functions: those of the same file are followed as seen from here, those of others are told what they are given."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.core import evaluate, run
 from rnninit_hooks.lint.frames import CALLS
-from rnninit_hooks.lint.values import UNKNOWN, Function, Layer, Opaque, Tree, joined
+from rnninit_hooks.lint.neighbours import imported
+from rnninit_hooks.lint.outline import Sent, dotted
+from rnninit_hooks.lint.values import UNKNOWN, Abroad, Function, Layer, Opaque, Seq, Tensor, Tree, joined
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from rnninit_hooks.lint.frames import Frame
     from rnninit_hooks.lint.outline import AnyFunction
     from rnninit_hooks.lint.values import Value
@@ -33,19 +37,25 @@ def follow(function: Function, values: list[Value], words: dict[str, Value], fra
     if frame.no_grad:
         frame.journal.seen_no_grad.add(id(node))
     bound = [function.bound] if function.bound is not None and not _static(node) else []
+    home = function.bound.home if isinstance(function.bound, Tree) else None
     inner = _frame(node, [*bound, *values], words, frame)
+    inner.owner = home.own if home is not None and home.outline is frame.outline else frame.owner
     run(node.body, inner)
     return _returned(inner)
 
 
 def _frame(node: AnyFunction, values: list[Value], words: dict[str, Value], frame: Frame) -> Frame:
-    names = given(node, frame)
-    names.update(zip([one.arg for one in [*node.args.posonlyargs, *node.args.args]], values, strict=False))
-    names.update({key: value for key, value in words.items() if key in names})
     return frame.inside(
-        names=names, scope=_scope(frame, node), calls=(*frame.calls, id(node)),
+        names=filled(node, values, words, frame), scope=_scope(frame, node), calls=(*frame.calls, id(node)),
         no_grad=frame.no_grad or without_grad(node), returned=[],
     )  # fmt: skip
+
+
+def filled(node: AnyFunction, values: Sequence[Value], words: Mapping[str, Value], frame: Frame) -> dict[str, Value]:
+    """The arguments of a function by name: as they are given, else as they are declared."""
+    names = given(node, frame)
+    names.update(zip([one.arg for one in [*node.args.posonlyargs, *node.args.args]], values, strict=False))
+    return names | {key: value for key, value in words.items() if key in names}
 
 
 def _scope(frame: Frame, node: AnyFunction) -> str:
@@ -87,9 +97,46 @@ def _returned(frame: Frame) -> Value:
 
 def enter_each(function: Value, receiver: Value | None, call: ast.Call, frame: Frame) -> Value:
     """`module.apply(f)`: f of every known layer inside, then of the module itself."""
-    if isinstance(function, Function) and isinstance(receiver, Layer | Tree):
-        children = [child for _, child in receiver.children] if isinstance(receiver, Tree) else []
-        for child in [*children, receiver]:
-            if isinstance(child, Layer | Tree):
-                follow(function, [child], {}, frame)
+    children = [child for _, child in receiver.children] if isinstance(receiver, Tree) else []
+    for child in [*children, receiver]:
+        if isinstance(child, Layer | Tree) and isinstance(function, Function):
+            follow(function, [child], {}, frame)
+        elif isinstance(child, Layer | Tree):
+            _tell(_target(function, call.args[0], frame), [child], {}, call, frame)
     return receiver if receiver is not None else UNKNOWN
+
+
+def send(function: Value, call: ast.Call, frame: Frame) -> None:
+    """Note what a function of another file of the project is given, if anything is known of it."""
+    values = [evaluate(one, frame) for one in call.args if not isinstance(one, ast.Starred)]
+    words = {word.arg: evaluate(word.value, frame) for word in call.keywords if word.arg}
+    _tell(_target(function, call.func, frame), values, words, call, frame)
+
+
+def _target(function: Value, node: ast.expr, frame: Frame) -> Abroad | None:
+    if isinstance(function, Abroad):
+        return function
+    text = dotted(node)
+    found = imported(text, frame.outline) if text and isinstance(function, Opaque) else None
+    if found is None or found[1] not in found[0].functions:
+        return None
+    return Abroad(found[0].source.file, found[1])
+
+
+def _tell(target: Abroad | None, values: list[Value], words: dict[str, Value], call: ast.Call, frame: Frame) -> None:
+    if target is None or not any(_says_something(one) for one in [target.bound, *values, *words.values()]):
+        return
+    bound = (target.bound,) if target.bound is not None else ()
+    place = frame.outline.source.place(call)
+    frame.outline.sent.append(Sent(target.file, target.name, (*bound, *values), tuple(words.items()), place))
+
+
+def _says_something(value: Value | None) -> bool:
+    """Whether a recurrent layer, or a tensor of several gates, is in it."""
+    if isinstance(value, Tree):
+        return any(_says_something(child) for _, child in value.children)
+    if isinstance(value, Seq):
+        return any(_says_something(one) for one in value.items)
+    if isinstance(value, Tensor):
+        return _says_something(value.parameter.owner) or (value.parameter.gates or 1) > 1
+    return isinstance(value, Layer) and (value.recurrent or (value.gates or 1) > 1)

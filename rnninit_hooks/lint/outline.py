@@ -11,6 +11,7 @@ from rnninit_hooks.lint.values import RECURRENT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rnninit_hooks.findings import Place
     from rnninit_hooks.lint.source import Source
     from rnninit_hooks.lint.values import Layer, Value
 
@@ -32,6 +33,18 @@ class ClassOutline:
 
 
 @dataclass(frozen=True)
+class Sent:
+    """A call of a function in another file of the project, with what its arguments are known to be."""
+
+    file: str
+    function: str
+    """Its name there, `Class.method` for a method."""
+    values: tuple[Value, ...]
+    words: tuple[tuple[str, Value], ...]
+    place: Place
+
+
+@dataclass(frozen=True)
 class Mentions:
     """The names in an expression, and whether it speaks of a bias."""
 
@@ -48,6 +61,13 @@ class Outline:
     functions: dict[str, AnyFunction]
     classes: dict[str, ClassOutline]
     words: frozenset[str]
+    stars: tuple[str, ...] = ()
+    """What stands before the names of modules of which everything is imported."""
+    neighbour: bool = False
+    """True for a file that is read on behalf of another one."""
+    resolved: dict[tuple[str, int], tuple[Outline, str] | None] = field(default_factory=dict)
+    """Where names that this file imports are defined, as far as anything asked."""
+    sent: list[Sent] = field(default_factory=list)
     built: set[Layer] = field(default_factory=set)
     _mentions: dict[int, Mentions] = field(default_factory=dict)
 
@@ -73,6 +93,8 @@ class Outline:
         full = self.imports.get(head)
         if full is not None:
             name = f"{full}.{rest}" if rest else full
+            if name.startswith("."):
+                return None
         elif not self._assumed(head, rest):
             return None
         root, _, last = name.rpartition(".")
@@ -112,13 +134,15 @@ def dotted(node: ast.AST) -> str:
     return ".".join([node.id, *reversed(parts)])
 
 
-def outline(source: Source) -> Outline:
+def outline(source: Source, *, neighbour: bool = False) -> Outline:
     """Read a file's declarations."""
     imports: dict[str, str] = {}
     words: set[str] = set()
+    stars: list[str] = []
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             imports.update(_imported(node))
+            stars += [_star(node)] if isinstance(node, ast.ImportFrom) and node.names[0].name == "*" else []
         elif isinstance(node, ast.Attribute):
             words.add(node.attr)
         elif isinstance(node, ast.Name):
@@ -128,14 +152,18 @@ def outline(source: Source) -> Outline:
     body = list(statements(source.tree.body))
     functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     classes = {node.name: _class(node) for node in body if isinstance(node, ast.ClassDef)}
-    return Outline(source, imports, functions, classes, frozenset(words))
+    return Outline(source, imports, functions, classes, frozenset(words), tuple(stars), neighbour)
+
+
+def _star(node: ast.ImportFrom) -> str:
+    """What stands before each name that is imported: `.utils.` of `from .utils import *`."""
+    return "." * node.level + (f"{node.module}." if node.module else "")
 
 
 def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
     for name in node.names:
         if isinstance(node, ast.ImportFrom):
-            origin = node.module or ""
-            yield name.asname or name.name, origin if name.name == "*" else f"{'.' * node.level}{origin}.{name.name}"
+            yield name.asname or name.name, (node.module or "") if name.name == "*" else f"{_star(node)}{name.name}"
         elif name.asname:
             yield name.asname, name.name
         else:

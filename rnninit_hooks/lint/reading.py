@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from rnninit_hooks.lint import calling, expressions, statements
 from rnninit_hooks.lint.building import tree
 from rnninit_hooks.lint.core import run
-from rnninit_hooks.lint.entering import given, without_grad
+from rnninit_hooks.lint.entering import filled, given, without_grad
 from rnninit_hooks.lint.events import Journal
 from rnninit_hooks.lint.frames import Budget, Frame, Purse, Spent
 from rnninit_hooks.lint.outline import Outline, outline
@@ -19,11 +19,13 @@ from rnninit_hooks.lint.outline import statements as every_statement
 from rnninit_hooks.lint.values import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from rnninit_hooks.lint.outline import AnyFunction, ClassOutline
+    from rnninit_hooks.findings import Place
+    from rnninit_hooks.lint.outline import AnyFunction, ClassOutline, Sent
     from rnninit_hooks.lint.source import Source
 
+CALLS_OF_A_FILE = 24
 HANDLERS = (calling, expressions, statements)  # importing them fills the interpreter's tables
 _WORTH = re.compile(r"init|weight|bias|parameters|load_state_dict|fill_|\.data\b")
 _GATES = re.compile(
@@ -41,6 +43,16 @@ class Study:
     source: Source
     outline: Outline
     journals: tuple[Journal, ...]
+    received: tuple[Sent, ...] = ()
+    """The calls from other files that said what arguments are."""
+
+    def caller(self, line: int) -> Place | None:
+        """Where another file calls the function around a line."""
+        for one in self.received:
+            found = _named(self.outline, one.function)
+            if found is not None and found[0].lineno <= line <= (found[0].end_lineno or 0):
+                return one.place
+        return None
 
     @cached_property
     def quiet(self) -> frozenset[int]:
@@ -73,10 +85,30 @@ class Study:
         return {node: frozenset(parts) for node, parts in found.items()}
 
 
-def study(source: Source) -> Study:
-    """Follow a file. Raises RecursionError where a tree is deeper than Python's own stack."""
+def study(source: Source, received: Sequence[Sent] = ()) -> Study:
+    """Follow a file; `received` are calls from other files, which say what some arguments are.
+
+    Raises RecursionError where a tree is deeper than Python's own stack.
+    """
     own = outline(source)
-    return Study(source, own, tuple(_journals(own)))
+    return Study(source, own, (*_journals(own), *_told(own, received)), tuple(received))
+
+
+def _told(own: Outline, received: Sequence[Sent]) -> Iterator[Journal]:
+    """Functions once more, with the arguments that other files give them; each different call once, and few in all."""
+    purse = Purse()
+    different = {(one.function, one.values, one.words): one for one in reversed(received)}
+    for one in list(reversed(different.values()))[:CALLS_OF_A_FILE]:
+        found = _named(own, one.function)
+        if found is not None and purse.left > 0:
+            yield _entry(own, one.function, purse, node=found[0], owner=found[1], call=one)
+
+
+def _named(own: Outline, name: str) -> tuple[AnyFunction, ClassOutline | None] | None:
+    holder, _, last = name.rpartition(".")
+    owner = own.classes.get(holder)
+    node = owner.methods.get(last) if owner is not None else own.functions.get(last)
+    return (node, owner) if node is not None else None
 
 
 def _journals(own: Outline) -> Iterator[Journal]:
@@ -124,7 +156,7 @@ def _text(own: Outline, node: AnyFunction) -> str:
 
 def _entry(
     own: Outline, name: str, purse: Purse, *, node: AnyFunction | None = None, owner: ClassOutline | None = None,
-    source: list[ast.stmt] | None = None,
+    source: list[ast.stmt] | None = None, call: Sent | None = None,
 ) -> Journal:  # fmt: skip
     budget = Budget(purse)
     journal = Journal(name, budget=budget)
@@ -133,6 +165,8 @@ def _entry(
         frame.calls = (id(node),)
         frame.names, frame.no_grad = given(node, frame), without_grad(node)
         _bind_self(node, owner, frame)
+        if call is not None:
+            frame.names.update(filled(node, call.values, dict(call.words), frame))
     body = node.body if node is not None else source or []
     try:
         run(body, frame)

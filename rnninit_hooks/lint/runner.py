@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+import itertools
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from rnninit_hooks.findings import CODES, Finding, counts
 from rnninit_hooks.lint.checks import CHECKS, QUIET
@@ -14,13 +16,14 @@ from rnninit_hooks.lint.reading import study
 from rnninit_hooks.lint.source import Source, parse, read, too_deep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from rnninit_hooks.lint.outline import Sent
     from rnninit_hooks.lint.reading import Study
 
 _SKIPPED = frozenset({"__pycache__", "node_modules", "venv"})
 UNREAD = "RNN320"
-Ignored = list[tuple[Finding, str]]
+Ignored: TypeAlias = "tuple[tuple[Finding, str], ...]"
 LINT_CODES = tuple(code for code in CODES if code.startswith(("RNN3", "RNN4")))
 
 
@@ -75,14 +78,22 @@ def chosen(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> frozenset[
 
 def lint_paths(paths: Iterable[Path], codes: frozenset[str] | None = None) -> Outcome:
     """Judge files, and every `.py` file below folders. Raises FileNotFoundError for a path that does not exist."""
-    found: list[Finding] = []
-    ignored: Ignored = []
     names = [str(path) for path in files_of(paths)]
-    for name in names:
-        own, silent = _judged(read(Path(name), name), name, codes)
-        found += own
-        ignored += silent
-    return Outcome(tuple(names), tuple(found), tuple(ignored))
+    verdicts = {name: _judged(read(Path(name), name), name, codes) for name in names}
+    for name, calls in _calls([one.sent for one in verdicts.values()], names).items():
+        verdicts[name] = _judged(read(Path(name), name), name, codes, calls, verdicts[name])
+    found = [finding for name in names for finding in verdicts[name].standing]
+    return Outcome(tuple(names), tuple(found), tuple(one for name in names for one in verdicts[name].ignored))
+
+
+def _calls(sent: Iterable[Sequence[Sent]], names: Iterable[str]) -> dict[str, list[Sent]]:
+    """What the files of a run tell each other's functions, by the file that is told."""
+    own = {os.path.realpath(name): name for name in names}
+    found: dict[str, list[Sent]] = {}
+    for one in itertools.chain.from_iterable(sent):
+        if name := own.get(os.path.realpath(one.file)):
+            found.setdefault(name, []).append(one)
+    return found
 
 
 def lint_text(text: str, file: str = "<text>", codes: frozenset[str] | None = None) -> tuple[Finding, ...]:
@@ -91,7 +102,7 @@ def lint_text(text: str, file: str = "<text>", codes: frozenset[str] | None = No
     >>> lint_text("import torch\\nlstm = torch.nn.LSTM(4, 8)\\ntorch.nn.init.orthogonal_(lstm.weight_hh_l0)")[0].code
     'RNN302'
     """
-    return tuple(_judged(parse(text.encode("utf-8", "surrogatepass"), file), file, codes)[0])
+    return _judged(parse(text.encode("utf-8", "surrogatepass"), file), file, codes).standing
 
 
 def studies(paths: Iterable[Path]) -> Iterator[Study]:
@@ -124,20 +135,43 @@ def _below(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _judged(source: Source | Finding | None, file: str, codes: frozenset[str] | None) -> tuple[list[Finding], Ignored]:
+@dataclass(frozen=True)
+class Verdict:
+    """One file: what stands, what comments silence, and what its calls tell functions of other files."""
+
+    standing: tuple[Finding, ...] = ()
+    ignored: Ignored = ()
+    sent: tuple[Sent, ...] = ()
+
+
+def _judged(
+    source: Source | Finding | None, file: str, codes: frozenset[str] | None, calls: Sequence[Sent] = (),
+    alone: Verdict | None = None,
+) -> Verdict:  # fmt: skip
     judged = chosen() if codes is None else codes
     if source is None:
-        return [], []
+        return Verdict()
     if isinstance(source, Finding):
-        return [source], []
+        return Verdict((source,))
     try:
-        followed = study(source)
+        followed = study(source, calls)
         found = [one for code, check in CHECKS.items() if code in judged for one in check(followed)]
+        found = _with_callers(found, followed, alone) if alone is not None else found
         comments = pragmas(source)
         standing = sorted(silenced(found, comments, judged), key=_position)
-        return standing, list(ignored_by(comments, found))
+        return Verdict(tuple(standing), tuple(ignored_by(comments, found)), tuple(followed.outline.sent))
     except RecursionError:
-        return [too_deep(file)], []
+        return Verdict((too_deep(file),))
+
+
+def _with_callers(found: list[Finding], study: Study, alone: Verdict) -> list[Finding]:
+    """Findings that the file alone does not show, each with the call that shows it."""
+    seen = {(one.code, one.place) for one in (*alone.standing, *(one for one, _ in alone.ignored))}
+    callers = [study.caller(one.place.line) if one.place and (one.code, one.place) not in seen else None for one in found]
+    return [
+        replace(one, message=f"{one.message}; as called at {place}") if place is not None else one
+        for one, place in zip(found, callers, strict=True)
+    ]  # fmt: skip
 
 
 def _position(finding: Finding) -> tuple[int, int, str]:

@@ -50,8 +50,10 @@ class Source:
         return Finding(code, message, CODES[code].level, place=place, expected=expected, fix=fix, excerpt=excerpt)
 
 
-def read(path: Path, name: str) -> Source | Finding | None:
+def read(path: Path, name: str, *, whatever: bool = False) -> Source | Finding | None:
     """The source of a file; None for one in which torch or its parameters are never named, which is parsed unless it is huge.
+
+    `whatever` gives such a file too, since it may pass on names of others.
 
     A file that is too large, is no UTF-8, does not parse or nests too deeply gives a finding, never an exception.
     """
@@ -60,12 +62,12 @@ def read(path: Path, name: str) -> Source | Finding | None:
             data = stream.read(READ + 1)  # a device or a log is never read to its end
     except OSError as error:
         return _unread(name, f"the file cannot be read: {error.strerror}", "a file that can be read")
-    return parse(data, name)
+    return parse(data, name, whatever=whatever)
 
 
-def parse(data: bytes, name: str) -> Source | Finding | None:
+def parse(data: bytes, name: str, *, whatever: bool = False) -> Source | Finding | None:
     """As `read`, from bytes."""
-    subject = len(data) > READ or bool(_TORCH.search(data) and _SUBJECT.search(data))
+    subject = whatever or len(data) > READ or bool(_TORCH.search(data) and _SUBJECT.search(data))
     if heavy := too_heavy(data):
         return _unread(name, *heavy) if subject else None
     try:

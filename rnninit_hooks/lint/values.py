@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from rnninit_hooks.lint.neighbours import Home
 
 STACKS = frozenset({"LSTM", "GRU", "RNN"})
 CELLS = frozenset({"LSTMCell", "GRUCell", "RNNCell"})
@@ -93,6 +96,8 @@ class Tree:
     children: tuple[tuple[str, Value], ...] = ()
     closed: bool = False
     """True when the class has no base but nn.Module, so that no parameter comes from elsewhere."""
+    home: Home | None = field(default=None, compare=False, repr=False)
+    """The class, where its methods are looked up."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +181,17 @@ class Function:
     bound: Value | None = None
 
 
+@dataclass(frozen=True)
+class Abroad:
+    """A function in another file of the project, by its name there; `bound` is what its first parameter receives."""
+
+    file: str
+    name: str
+    bound: Value | None = None
+
+
 Value: TypeAlias = (
-    Opaque | Num | Text | Scaled | Klass | Layer | Tree | Tensor | Seq | Draw | Function
+    Opaque | Num | Text | Scaled | Klass | Layer | Tree | Tensor | Seq | Draw | Function | Abroad
 )
 UNKNOWN = Opaque()
 

@@ -143,7 +143,7 @@ def test_an_expression_deeper_than_people_write_hides_nothing_after_it():
 
 
 def test_a_tree_too_deep_to_follow_is_said_to_be_so(monkeypatch):
-    def falls(source: object) -> None:
+    def falls(source: object, calls: object) -> None:
         raise RecursionError
 
     monkeypatch.setattr("rnninit_hooks.lint.runner.study", falls)
