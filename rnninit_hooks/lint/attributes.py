@@ -11,7 +11,7 @@ from rnninit_hooks.lint.core import unknown
 from rnninit_hooks.lint.events import Read
 from rnninit_hooks.lint.hints import kinds_of_name, kinds_of_scope
 from rnninit_hooks.lint.neighbours import method_of
-from rnninit_hooks.lint.outline import dotted
+from rnninit_hooks.lint.outline import INITIALISERS, dotted
 from rnninit_hooks.lint.parameters import every_name, parameter
 from rnninit_hooks.lint.tensors import part, shape
 from rnninit_hooks.lint.values import (
@@ -53,9 +53,11 @@ def _of_tree(tree: Tree, name: str, node: ast.AST, frame: Frame) -> Value:
     for child, value in tree.children:
         if child == name:
             return value
-    if tree.home is None:
-        methods = frame.owner.methods if frame.owner is not None and tree.key == "self" else {}
-        return Function(methods[name], tree) if name in methods else unknown(node)
+    own = tree.key == "self" and (tree.home is None or tree.home.own is frame.owner)
+    if own and frame.owner is not None and name in frame.owner.methods:
+        return Function(frame.owner.methods[name], tree)
+    if tree.home is None or not INITIALISERS.search(name):
+        return unknown(node)
     found = method_of(tree.home, name)
     if found is None:
         return unknown(node)

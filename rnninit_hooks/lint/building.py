@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _NO_BASE = frozenset({"nn.Module", "torch.nn.Module", "Module"})
 _DEEPEST = 3
+_BUILDS = re.compile(r"_*(?:init|build|make|create|setup|set_up|set_|add|define|reset|get|construct)")
 
 
 def construct(klass: Klass, call: ast.Call, frame: Frame) -> Layer:
@@ -175,7 +177,8 @@ def _inherited(outline: ClassOutline, frame: Frame, depth: int) -> tuple[tuple[s
 
 def _assigned(outline: ClassOutline, frame: Frame) -> dict[str, Value]:
     found: dict[str, Value] = {}
-    for method in outline.methods.values():
+    methods = outline.methods.values()
+    for method in [one for one in methods if _BUILDS.match(one.name)] if frame.outline.neighbour else methods:
         local = frame.inside(names=_arguments(method), scope=f"{outline.node.name}.{method.name}", owner=outline)
         for node in statements(method.body):
             _note(node, local, found)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.core import evaluate, run
 from rnninit_hooks.lint.frames import CALLS
 from rnninit_hooks.lint.neighbours import imported
-from rnninit_hooks.lint.outline import Sent, dotted
+from rnninit_hooks.lint.outline import INITIALISERS, Sent, dotted
 from rnninit_hooks.lint.values import UNKNOWN, Abroad, Function, Layer, Opaque, Seq, Tensor, Tree, joined
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def _target(function: Value, node: ast.expr, frame: Frame) -> Abroad | None:
     if isinstance(function, Abroad):
         return function
     text = dotted(node)
-    found = imported(text, frame.outline) if text and isinstance(function, Opaque) else None
+    likely = isinstance(function, Opaque) and INITIALISERS.search(text)
+    found = imported(text, frame.outline) if likely else None
     if found is None or found[1] not in found[0].functions:
         return None
     return Abroad(found[0].source.file, found[1])
@@ -128,7 +130,18 @@ def _tell(target: Abroad | None, values: list[Value], words: dict[str, Value], c
         return
     bound = (target.bound,) if target.bound is not None else ()
     place = frame.outline.source.place(call)
-    frame.outline.sent.append(Sent(target.file, target.name, (*bound, *values), tuple(words.items()), place))
+    told = tuple(_portable(one) for one in (*bound, *values))
+    named = tuple((name, _portable(one)) for name, one in words.items())
+    frame.outline.sent.append(Sent(target.file, target.name, told, named, place))
+
+
+def _portable(value: Value) -> Value:
+    """Without the file that it comes from, which would be kept in memory for the length of a run."""
+    if isinstance(value, Seq):
+        return replace(value, items=tuple(_portable(one) for one in value.items))
+    if isinstance(value, Tree):
+        return replace(value, children=tuple((name, _portable(one)) for name, one in value.children), home=None)
+    return UNKNOWN if isinstance(value, Function | Abroad) else value
 
 
 def _says_something(value: Value | None) -> bool:

@@ -36,6 +36,8 @@ def class_named(name: str, asking: Outline) -> Home | None:
     """The class of that name in a file, or in the neighbour from which it is imported."""
     if name in asking.classes:
         return Home(asking, asking.classes[name])
+    if not (asking.initialises or asking.neighbour) or not name.rpartition(".")[2][:1].isupper():
+        return None
     found = imported(name, asking)
     return Home(found[0], found[0].classes[found[1]]) if found is not None and found[1] in found[0].classes else None
 
@@ -72,7 +74,7 @@ def _by_star(name: str, asking: Outline, hops: int) -> tuple[Outline, str] | Non
 def _defined(full: str, asking: Outline, hops: int) -> tuple[Outline, str] | None:
     dots = len(full) - len(full.lstrip("."))
     *parts, name = full[dots:].split(".")
-    path = _located(dots, tuple(parts), str(Path(asking.source.file).parent)) if parts or dots else None
+    path = _located(dots, tuple(parts), asking.folder) if parts or dots else None
     other = _outline_of(path, asking) if path is not None and path != asking.source.file else None
     if other is None:
         return None
@@ -105,7 +107,7 @@ def _worth(path: str, _changed: int) -> str:
     return "perhaps" if len(data) < _SMALL and (b"torch" in data or b"nn." in data) else ""
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _declared(path: str, _changed: int) -> Outline | None:
     """What a neighbour declares, read once for all that ask; circles of imports close here."""
     found = read(Path(path), path, whatever=True)

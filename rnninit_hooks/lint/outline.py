@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from rnninit_hooks.lint.values import RECURRENT
@@ -20,6 +23,12 @@ NORMS = frozenset({
     "LayerNorm", "RMSNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "SyncBatchNorm",
 })  # fmt: skip
 _MODULES = ("nn", "torch")
+_INITIALISES = re.compile(
+    r"\binit\.|orthogonal|xavier|glorot|kaiming|(?:fill|normal|uniform|zero|copy)_\(|\.data\b|_weights|weights?_init|reset_param"
+)
+INITIALISERS = re.compile(
+    r"init|reset|weight|bias|param|orth|xavier|glorot|kaiming|forget|uniform|normal|fill|zero|set", re.IGNORECASE
+)  # what functions are called that may initialise something
 
 
 @dataclass
@@ -70,6 +79,16 @@ class Outline:
     sent: list[Sent] = field(default_factory=list)
     built: set[Layer] = field(default_factory=set)
     _mentions: dict[int, Mentions] = field(default_factory=dict)
+
+    @cached_property
+    def folder(self) -> str:
+        """Where the file lies."""
+        return str(Path(self.source.file).parent)
+
+    @cached_property
+    def initialises(self) -> bool:
+        """Whether the text speaks of initialisation at all; where it does not, nobody asks what other files hold."""
+        return _INITIALISES.search(self.source.text) is not None
 
     def mentions(self, node: ast.expr) -> Mentions:
         """What an expression speaks of, read once however often a loop comes by."""
@@ -136,23 +155,30 @@ def dotted(node: ast.AST) -> str:
 
 def outline(source: Source, *, neighbour: bool = False) -> Outline:
     """Read a file's declarations."""
-    imports: dict[str, str] = {}
-    words: set[str] = set()
-    stars: list[str] = []
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            imports.update(_imported(node))
-            stars += [_star(node)] if isinstance(node, ast.ImportFrom) and node.names[0].name == "*" else []
-        elif isinstance(node, ast.Attribute):
-            words.add(node.attr)
-        elif isinstance(node, ast.Name):
-            words.add(node.id)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 20:
-            words.add(node.value.upper())
     body = list(statements(source.tree.body))
+    every = body if neighbour else list(ast.walk(source.tree))
+    imports = dict(pair for node in every if isinstance(node, ast.Import | ast.ImportFrom) for pair in _imported(node))
+    stars = [_star(node) for node in every if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"]
+    words = _words_of_text(source.text) if neighbour else _words(every)
     functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     classes = {node.name: _class(node) for node in body if isinstance(node, ast.ClassDef)}
     return Outline(source, imports, functions, classes, frozenset(words), tuple(stars), neighbour)
+
+
+def _words(nodes: list[ast.AST] | list[ast.stmt]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 20:
+            yield node.value.upper()
+
+
+def _words_of_text(text: str) -> Iterator[str]:
+    """Much the same without a walk, for a file of which one class is of interest."""
+    yield from re.findall(r"[A-Za-z_]\w*", text)
+    yield from (word.upper() for word in re.findall(r"[\"'](\w{1,19})[\"']", text))
 
 
 def _star(node: ast.ImportFrom) -> str:
