@@ -118,7 +118,8 @@ def _target(function: Value, node: ast.expr, frame: Frame) -> Abroad | None:
     if isinstance(function, Abroad):
         return function
     text = dotted(node)
-    likely = isinstance(function, Opaque) and INITIALISERS.search(text)
+    origin = frame.outline.imports.get(text.partition(".")[0], "")
+    likely = isinstance(function, Opaque) and INITIALISERS.search(f"{origin} {text}")
     found = imported(text, frame.outline) if likely else None
     if found is None or found[1] not in found[0].functions:
         return None

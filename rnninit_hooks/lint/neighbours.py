@@ -74,7 +74,7 @@ def _by_star(name: str, asking: Outline, hops: int) -> tuple[Outline, str] | Non
 def _defined(full: str, asking: Outline, hops: int) -> tuple[Outline, str] | None:
     dots = len(full) - len(full.lstrip("."))
     *parts, name = full[dots:].split(".")
-    path = _located(dots, tuple(parts), asking.folder) if parts or dots else None
+    path = _located(dots, tuple(parts), asking.folder) if asking.source.on_disk and (parts or dots) else None
     other = _outline_of(path, asking) if path is not None and path != asking.source.file else None
     if other is None:
         return None
@@ -84,16 +84,12 @@ def _defined(full: str, asking: Outline, hops: int) -> tuple[Outline, str] | Non
 
 
 def _outline_of(path: str, asking: Outline) -> Outline | None:
-    try:
-        changed = Path(path).stat().st_mtime_ns
-    except OSError:
-        return None
-    worth = _worth(path, changed)
-    return _declared(path, changed) if worth == "layers" or (worth == "perhaps" and not asking.neighbour) else None
+    worth = _worth(path)
+    return _declared(path) if worth == "layers" or (worth == "perhaps" and not asking.neighbour) else None
 
 
 @lru_cache(maxsize=4096)
-def _worth(path: str, _changed: int) -> str:
+def _worth(path: str) -> str:
     """What a neighbour's text promises: it names recurrent layers, or may pass on or initialise those of others, or nothing.
 
     A neighbour's neighbours are opened for the layers in them only; a whole library hangs together by its imports.
@@ -108,7 +104,7 @@ def _worth(path: str, _changed: int) -> str:
 
 
 @lru_cache(maxsize=256)
-def _declared(path: str, _changed: int) -> Outline | None:
+def _declared(path: str) -> Outline | None:
     """What a neighbour declares, read once for all that ask; circles of imports close here."""
     found = read(Path(path), path, whatever=True)
     return outline(found, neighbour=True) if isinstance(found, Source) else None
@@ -135,3 +131,9 @@ def _roots(folder: Path) -> list[Path]:
         return above[: ends[0] + 1]
     packages = next((level for level, one in enumerate(above) if not (one / "__init__.py").is_file()), 0)
     return above[: packages + 1]
+
+
+def forget() -> None:
+    """Let go of all files that were opened, so that another run sees them as they are then."""
+    for cached in (_worth, _declared, _located, _roots):
+        cached.cache_clear()

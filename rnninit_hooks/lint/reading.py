@@ -95,13 +95,18 @@ def study(source: Source, received: Sequence[Sent] = ()) -> Study:
 
 
 def _told(own: Outline, received: Sequence[Sent]) -> Iterator[Journal]:
-    """Functions once more, with the arguments that other files give them; each different call once, and few in all."""
+    """Functions once more, with the arguments that other files give them.
+
+    All different calls from one file make one entry: together they may reach what one of them does not.
+    """
     purse = Purse()
-    different = {(one.function, one.values, one.words): one for one in reversed(received)}
-    for one in list(reversed(different.values()))[:CALLS_OF_A_FILE]:
-        found = _named(own, one.function)
+    calls: dict[tuple[str, str], dict[object, Sent]] = {}
+    for one in received:
+        calls.setdefault((one.function, one.place.file), {}).setdefault((one.values, one.words), one)
+    for (name, _), different in calls.items():
+        found = _named(own, name)
         if found is not None and purse.left > 0:
-            yield _entry(own, one.function, purse, node=found[0], owner=found[1], call=one)
+            yield _entry(own, name, purse, node=found[0], owner=found[1], calls=[*different.values()][:CALLS_OF_A_FILE])
 
 
 def _named(own: Outline, name: str) -> tuple[AnyFunction, ClassOutline | None] | None:
@@ -156,7 +161,7 @@ def _text(own: Outline, node: AnyFunction) -> str:
 
 def _entry(
     own: Outline, name: str, purse: Purse, *, node: AnyFunction | None = None, owner: ClassOutline | None = None,
-    source: list[ast.stmt] | None = None, call: Sent | None = None,
+    source: list[ast.stmt] | None = None, calls: Sequence[Sent] = (),
 ) -> Journal:  # fmt: skip
     budget = Budget(purse)
     journal = Journal(name, budget=budget)
@@ -165,11 +170,11 @@ def _entry(
         frame.calls = (id(node),)
         frame.names, frame.no_grad = given(node, frame), without_grad(node)
         _bind_self(node, owner, frame)
-        if call is not None:
-            frame.names.update(filled(node, call.values, dict(call.words), frame))
     body = node.body if node is not None else source or []
     try:
-        run(body, frame)
+        for names in [filled(node, one.values, dict(one.words), frame) for one in calls if node is not None] or [frame.names]:
+            frame.names = names
+            run(body, frame)
     except Spent:  # what was seen within the budget stands
         journal.cut_off = node or body[0]
         if node is not None and not _speaks_of_gates(own, node):

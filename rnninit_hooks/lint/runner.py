@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rnninit_hooks.findings import CODES, Finding, counts
 from rnninit_hooks.lint.checks import CHECKS, QUIET
+from rnninit_hooks.lint.neighbours import forget
 from rnninit_hooks.lint.pragmas import ignored_by, pragmas, silenced
 from rnninit_hooks.lint.reading import study
 from rnninit_hooks.lint.source import Source, parse, read, too_deep
@@ -79,19 +80,20 @@ def chosen(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> frozenset[
 
 def lint_paths(paths: Iterable[Path], codes: frozenset[str] | None = None) -> Outcome:
     """Judge files, and every `.py` file below folders. Raises FileNotFoundError for a path that does not exist."""
-    with _little_collection():
+    with _one_run():
         return _judged_together([str(path) for path in files_of(paths)], codes)
 
 
 @contextlib.contextmanager
-def _little_collection() -> Iterator[None]:
-    """Collect garbage seldom: millions of tree nodes come and go, and none of them are in circles."""
+def _one_run() -> Iterator[None]:
+    """Collect garbage seldom, since millions of tree nodes come and go, and none of them in circles; then forget the files."""
     before = gc.get_threshold()
     gc.set_threshold(200_000, *before[1:])
     try:
         yield
     finally:
         gc.set_threshold(*before)
+        forget()
 
 
 def _judged_together(names: list[str], codes: frozenset[str] | None) -> Outcome:
@@ -123,11 +125,12 @@ def lint_text(text: str, file: str = "<text>", codes: frozenset[str] | None = No
 
 def studies(paths: Iterable[Path]) -> Iterator[Study]:
     """Every file that can be followed, as the checks see it."""
-    for path in files_of(paths):
-        source = read(path, str(path))
-        if isinstance(source, Source):
-            with contextlib.suppress(RecursionError):  # such a file holds no intent that a person could read either
-                yield study(source)
+    with _one_run():
+        for path in files_of(paths):
+            source = read(path, str(path))
+            if isinstance(source, Source):
+                with contextlib.suppress(RecursionError):  # such a file holds no intent that a person could read either
+                    yield study(source)
 
 
 def files_of(paths: Iterable[Path]) -> Iterator[Path]:

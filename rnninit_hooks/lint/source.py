@@ -7,7 +7,7 @@ import io
 import re
 import tokenize
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,8 @@ class Source:
     file: str
     text: str
     tree: ast.Module
+    on_disk: bool = False
+    """Whether it was read from a file, so that what it imports can be looked for beside it."""
 
     @cached_property
     def lines(self) -> list[str]:
@@ -62,7 +64,8 @@ def read(path: Path, name: str, *, whatever: bool = False) -> Source | Finding |
             data = stream.read(READ + 1)  # a device or a log is never read to its end
     except OSError as error:
         return _unread(name, f"the file cannot be read: {error.strerror}", "a file that can be read")
-    return parse(data, name, whatever=whatever)
+    found = parse(data, name, whatever=whatever)
+    return replace(found, on_disk=True) if isinstance(found, Source) else found
 
 
 def parse(data: bytes, name: str, *, whatever: bool = False) -> Source | Finding | None:
