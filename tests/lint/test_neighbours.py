@@ -33,6 +33,7 @@ NET = """
 
 def project(folder: Path, **files: str) -> Path:
     """A project of some files; two underscores in a name stand for a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "pyproject.toml").write_text("")
     for name, text in files.items():
         path = folder / f"{name.replace('__', '/').replace('-', '_')}.py"
@@ -164,3 +165,35 @@ def test_a_comment_in_the_helper_silences_what_its_callers_show(tmp_path):
     outcome = lint_paths([root])
     assert not outcome.findings
     assert [one.code for one, _ in outcome.ignored] == ["RNN302"]
+
+
+def test_dots_lead_to_the_folder_above_and_no_name_leads_out_of_the_project(tmp_path):
+    right = dedent(STACKED).replace("orthogonal_(p)", "normal_(p, std=0.01)")
+    model = f"from ..util import init_weights\n{dedent(NET)}        init_weights(self.rnn)\n"
+    root = project(tmp_path, pkg__util=STACKED, pkg__deep__util=right, pkg__deep__model=model)
+    assert told(lint_paths([root])) == [("RNN302", "util.py", 8)]
+    outer = project(tmp_path / "pkg", elsewhere=STACKED)
+    project(tmp_path / "pkg" / "deep", model=model.replace("..util", "elsewhere"))
+    assert not lint_paths([outer / "deep", outer / "elsewhere.py"]).findings, "a folder with a project file is a project"
+
+
+def test_a_layer_that_a_base_in_another_file_builds_is_the_derived_class_s_too(tmp_path):
+    derived = """
+        import torch
+        from net import Net
+
+        class Tagger(Net):
+            def init_weights(self):
+                for name, p in self.named_parameters():
+                    if p.dim() > 1:
+                        torch.nn.init.orthogonal_(p)
+    """
+    root = project(tmp_path, net=NET, tagger=derived)
+    assert told(lint_paths([root / "tagger.py"])) == [("RNN302", "tagger.py", 9)]
+    assert not lint_paths([project(tmp_path, net=dedent(NET).replace("nn.LSTM", "Own"))]).findings
+
+
+def test_an_own_lstm_from_the_same_package_is_not_torch_s(tmp_path):
+    text = "import torch\nfrom . import LSTM\nrnn = LSTM(4, 8)\ntorch.nn.init.orthogonal_(rnn.weight_hh_l0)\n"
+    assert not lint_paths([project(tmp_path, model=text)]).findings
+    assert told(lint_paths([project(tmp_path, model=text.replace("from .", "from torch.nn"))]))[0][0] == "RNN302"
