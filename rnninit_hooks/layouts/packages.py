@@ -11,7 +11,8 @@ from typing import Any
 
 from rnninit_hooks.layouts.model import Kind, Layout, Part
 
-_LONG = {"i": "input", "f": "forget", "g": "cell", "o": "output", "r": "reset", "z": "update", "n": "new", "h": "hidden"}
+_LONG = {"i": "input", "f": "forget", "g": "cell", "o": "output", "r": "reset", "z": "update", "n": "new", "h": "hidden",
+         "y": "highway", "v": "highway_value"}  # fmt: skip
 _LSTM, _GRU = "ifgo", "rzn"
 _KERAS = r"_torch_params\.(?:.*/)?"
 
@@ -117,10 +118,11 @@ def _lstms() -> Iterator[Layout]:
     yield Layout("torch.ao.LSTMCell", (cls,), (*fused, *split), size="hidden_size", **facts)
     names = ("input_linearity", "state_linearity")
     allennlp = _pair(names, names, _LSTM, ends=(".weight", ".bias"))
-    yield Layout(
-        "allennlp.AugmentedLSTMCell", ("allennlp_light.modules.augmented_lstm.AugmentedLSTMCell",), allennlp, size="lstm_dim",
-        when=(("use_highway", False),), **facts,
-    )  # fmt: skip
+    cells = ("allennlp_light.modules.augmented_lstm.AugmentedLSTMCell",)
+    yield Layout("allennlp.AugmentedLSTMCell", cells, allennlp, size="lstm_dim", when=(("use_highway", False),), **facts)
+    wide, narrow = (_pair(names, names, letters, ends=(".weight", ".bias")) for letters in (f"{_LSTM}yv", f"{_LSTM}y"))
+    highway = (wide[0], narrow[1], wide[2], narrow[3])  # the last block, of the input alone, is what the highway lets through
+    yield Layout("allennlp.AugmentedLSTMCell.highway", cells, highway, size="lstm_dim", when=(("use_highway", True),), **facts)
     conv = (
         _part("conv.weight", None, "ifog", columns=(("input", None), ("recurrent", "hidden_dim"))),
         _part("conv.bias", "bias", "ifog"),

@@ -29,8 +29,10 @@ from rnninit_hooks.lint.values import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rnninit_hooks.lint.frames import Frame
-    from rnninit_hooks.lint.outline import ClassOutline
+    from rnninit_hooks.lint.outline import AnyFunction, ClassOutline
     from rnninit_hooks.lint.values import Part, Value
 
 _NO_BASE = frozenset({"nn.Module", "torch.nn.Module", "Module"})
@@ -78,25 +80,38 @@ def _flag(given: dict[str, Value], name: str, usual: bool, spread: bool) -> bool
 
 
 def _fused(args: list[Value], given: dict[str, Value]) -> int | None:
-    """The gates that a Linear(H, k * H) computes at once."""
+    """The gates that a Linear(H, k * H) computes at once, or a Linear(I + H, 4 * H)."""
     sizes = [*args, *(given[name] for name in ("in_features", "out_features")[len(args) :] if name in given)]
-    return _blocks(sizes[1], sizes[0]) if len(sizes) > 1 else None
+    return (_blocks(sizes[1], sizes[0]) or _told_by_rows(sizes[1])) if len(sizes) > 1 else None
 
 
 def _taken_apart(gates: int | None, frame: Frame) -> bool:
     """Whether the class around cuts something into as many parts as the Linear computes gates at once."""
     if gates is None or gates < 3 or frame.owner is None:
         return False
-    return any(_unpacks(node, gates) for method in frame.owner.methods.values() for node in statements(method.body))
+    methods = frame.owner.methods.values()
+    return any(_unpacks(node, method, gates) for method in methods for node in statements(method.body))
 
 
-def _unpacks(node: ast.stmt, count: int) -> bool:
-    """`i, f, g, o = gates.chunk(4, dim=-1)`."""
-    if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Tuple)):
+def _unpacks(node: ast.stmt, method: AnyFunction, count: int) -> bool:
+    """`i, f, g, o = gates.chunk(4, dim=-1)`, or `parts = gates.split(size, 1)` of which `parts[3]` is the last one used."""
+    if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)):
         return False
-    called = node.value.func
+    called, target = node.value.func, node.targets[0]
     name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-    return name in ("chunk", "split", "tensor_split", "unbind") and len(node.targets[0].elts) == count
+    if name not in ("chunk", "split", "tensor_split", "unbind"):
+        return False
+    if isinstance(target, ast.Name):
+        return max(_indices(target.id, method), default=-1) + 1 == count
+    return isinstance(target, ast.Tuple) and len(target.elts) == count
+
+
+def _indices(name: str, method: AnyFunction) -> Iterator[int]:
+    """The numbers by which members of a name are taken in a method."""
+    for one in ast.walk(method):
+        if isinstance(one, ast.Subscript) and isinstance(one.value, ast.Name) and one.value.id == name:
+            index = one.slice.value if isinstance(one.slice, ast.Constant) else None
+            yield from [index] if isinstance(index, int) else []
 
 
 def _blocks(tall: Value, wide: Value) -> int | None:
@@ -122,7 +137,7 @@ def own_parameter(name: str, draw: Draw) -> Tensor | None:
 
 
 def _told_by_rows(tall: Value) -> int | None:
-    """The gates of an input weight (4 * H, I), whose columns tell nothing."""
+    """The gates of a weight (4 * H, I), whose columns tell nothing."""
     rows = as_scaled(tall)
     return int(rows.factor) if rows is not None and rows.factor in (3, 4) else None
 

@@ -188,12 +188,14 @@ def instance(node: ast.expr, kinds: frozenset[str], frame: Frame) -> Verdict:
     """`isinstance(node, kinds)`, with what either side then knows of it."""
     text, value = dotted(node), evaluate(node, frame)
     if isinstance(value, Layer) and (value.sure or value.recurrent):
+        kinds |= {"Gates"} if "Linear" in kinds else frozenset()  # a Linear that computes several gates
         within, without = value.kinds & kinds, value.kinds - kinds
         truth = None if within and without else bool(within)
         yes: dict[str, Value] = {text: replace(value, kinds=within, sure=True)} if within else {}
         no: dict[str, Value] = {text: replace(value, kinds=without)} if without else {}
         return Verdict(truth if value.built else (truth or None), yes, no, kinds, RECURRENT - kinds)
-    found: dict[str, Value] = {text: Layer(kinds, text)} if text else {}
+    parts: list[Value] = [Layer(own, text) for own in (kinds & RECURRENT, kinds - RECURRENT) if own]
+    found: dict[str, Value] = {text: joined(parts[0], parts[-1])} if text and parts else {}
     return Verdict(None, found, {}, kinds, RECURRENT - kinds)
 
 

@@ -70,6 +70,8 @@ class Outline:
     functions: dict[str, AnyFunction]
     classes: dict[str, ClassOutline]
     words: frozenset[str]
+    names: frozenset[str] = frozenset()
+    """The words that are names, and not in texts: `'rnn' in name` speaks of any recurrent layer."""
     stars: tuple[str, ...] = ()
     """What stands before the names of modules of which everything is imported."""
     neighbour: bool = False
@@ -103,7 +105,8 @@ class Outline:
     @property
     def plain_rnn_only(self) -> bool:
         """True when the only recurrent layer that the file names is the one without gates."""
-        return bool(self.words & {"RNN", "RNNCell"}) and not self.words & {"LSTM", "GRU", "LSTMCell", "GRUCell", "RNNBase"}
+        gated = {"LSTM", "GRU", "LSTMCell", "GRUCell", "RNNBase"}
+        return bool(self.names & {"RNN", "RNNCell"}) and not self.words & gated
 
     def kinds(self, node: ast.expr) -> frozenset[str] | None:
         """The class of torch.nn that a name stands for: `nn.LSTM`, `torch.nn.GRU`, `LSTM` imported from torch.nn."""
@@ -159,19 +162,25 @@ def outline(source: Source, *, neighbour: bool = False) -> Outline:
     every = body if neighbour else list(ast.walk(source.tree))
     imports = dict(pair for node in every if isinstance(node, ast.Import | ast.ImportFrom) for pair in _imported(node))
     stars = [_star(node) for node in every if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"]
-    words = _words_of_text(source.text) if neighbour else _words(every)
+    words = frozenset(_words_of_text(source.text) if neighbour else _words(every))
+    names = words if neighbour else frozenset(_names(every))
     functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     classes = {node.name: _class(node) for node in body if isinstance(node, ast.ClassDef)}
-    return Outline(source, imports, functions, classes, frozenset(words), tuple(stars), neighbour)
+    return Outline(source, imports, functions, classes, words, names, tuple(stars), neighbour)
 
 
-def _words(nodes: list[ast.AST] | list[ast.stmt]) -> Iterator[str]:
+def _names(nodes: list[ast.AST] | list[ast.stmt]) -> Iterator[str]:
     for node in nodes:
         if isinstance(node, ast.Attribute):
             yield node.attr
         elif isinstance(node, ast.Name):
             yield node.id
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 20:
+
+
+def _words(nodes: list[ast.AST] | list[ast.stmt]) -> Iterator[str]:
+    yield from _names(nodes)
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 20:
             yield node.value.upper()
 
 

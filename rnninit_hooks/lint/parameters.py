@@ -85,7 +85,7 @@ def _of_child(tree: Tree, attribute: str, child: Value, depth: int) -> Iterator[
     below = members_tree(child) if isinstance(child, Seq) else child
     if isinstance(below, Layer | Tree):
         for text, tensor in named(below, depth=depth):
-            yield Text(f"{attribute}.{text.value}", tree), tensor
+            yield Text(f"{attribute}.{text.value}" if attribute else text.value, tree), tensor
 
 
 def members_tree(modules: Seq) -> Tree:

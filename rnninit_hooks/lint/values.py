@@ -205,7 +205,8 @@ def joined(one: Value | None, other: Value | None) -> Value:
     if isinstance(one, Klass) and isinstance(other, Klass):
         return Klass(one.kinds | other.kinds)
     if isinstance(one, Layer) and isinstance(other, Layer):
-        return _both(one, other)
+        mixed = one.recurrent != other.recurrent and one.kinds and other.kinds
+        return Tree("", (("", one), ("", other))) if mixed else _both(one, other)
     if isinstance(one, Layer | Tensor) and isinstance(other, Opaque) and other.text in ("", "None"):
         return one
     if isinstance(other, Layer | Tensor) and isinstance(one, Opaque) and one.text in ("", "None"):
