@@ -82,7 +82,10 @@ def _flag(given: dict[str, Value], name: str, usual: bool, spread: bool) -> bool
 def _fused(args: list[Value], given: dict[str, Value]) -> int | None:
     """The gates that a Linear(H, k * H) computes at once, or a Linear(I + H, 4 * H)."""
     sizes = [*args, *(given[name] for name in ("in_features", "out_features")[len(args) :] if name in given)]
-    return (_blocks(sizes[1], sizes[0]) or _told_by_rows(sizes[1])) if len(sizes) > 1 else None
+    if len(sizes) < 2:
+        return None
+    rows = _told_by_rows(sizes[1])
+    return _blocks(sizes[1], sizes[0]) or (rows if rows == 4 else None)  # three may be query, key and value
 
 
 def _taken_apart(gates: int | None, frame: Frame) -> bool:
