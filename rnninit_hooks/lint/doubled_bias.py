@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from rnninit_hooks.lint.events import compatible
+from rnninit_hooks.lint.summing import sums_of
 from rnninit_hooks.lint.values import Num, Opaque, Scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rnninit_hooks.findings import Finding
     from rnninit_hooks.lint.events import Write
     from rnninit_hooks.lint.reading import Study
+    from rnninit_hooks.lint.values import Parameter
 
 Layer: TypeAlias = tuple[str, str, int, bool]
 
@@ -28,6 +31,11 @@ def check(study: Study) -> Iterator[Finding]:
                 if id(second.node) not in seen and not (_of_unknown_depth(first) and id(first.node) in mended):
                     seen.update((id(first.node), id(second.node)))
                     yield _finding(study, second)
+        for first, second in _own_cells(study, journal.writes):
+            if id(second.node) not in seen:
+                seen.update((id(first.node), id(second.node)))
+                one, other = (write.target.parameter.owner.key for write in (first, second))
+                yield _finding(study, second, f"the biases of `{one}` and `{other}`", "`forward`")
 
 
 def _by_layer(writes: list[Write]) -> dict[Layer, list[Write]]:
@@ -39,7 +47,13 @@ def _by_layer(writes: list[Write]) -> dict[Layer, list[Write]]:
     return found
 
 
-def _pairs(writes: list[Write]) -> Iterator[tuple[Write, Write]]:
+def _of_one_layer(one: Parameter, other: Parameter) -> bool:
+    return one.part != other.part
+
+
+def _pairs(
+    writes: list[Write], *, partners: Callable[[Parameter, Parameter], bool] = _of_one_layer
+) -> Iterator[tuple[Write, Write]]:
     """Partners that both keep the same value to the end."""
     later = _Later(writes)
     valued = [(index, write) for index, write in enumerate(writes) if _value(write) is not None]
@@ -49,8 +63,23 @@ def _pairs(writes: list[Write]) -> Iterator[tuple[Write, Write]]:
         alike.setdefault((write.target.extent, _value(write)), []).append((index, write))
     for index, first in kept:
         for at, second in alike[first.target.extent, _value(first)]:
-            if at > index and first.target.parameter.part != second.target.parameter.part and _match(first, second):
+            if at > index and partners(first.target.parameter, second.target.parameter) and _match(first, second):
                 yield first, second
+
+
+def _own_cells(study: Study, writes: list[Write]) -> Iterator[tuple[Write, Write]]:
+    """Cells of the file whose `forward` adds two Linears, the biases of which receive the same."""
+    found: dict[str, list[Write]] = {}
+    for write in writes:
+        own = write.target.parameter
+        if own.bias and own.owner.kinds == {"Gates"}:
+            found.setdefault(write.scope.partition(".")[0], []).append(write)
+    for name, inside in found.items():
+        yield from _pairs(inside, partners=partial(_added, sums_of(study.outline.classes.get(name))))
+
+
+def _added(sums: frozenset[frozenset[str]], one: Parameter, other: Parameter) -> bool:
+    return frozenset((one.owner.key, other.owner.key)) in sums
 
 
 def _of_unknown_depth(write: Write) -> bool:
@@ -107,12 +136,12 @@ def _value(write: Write) -> object:
     return None
 
 
-def _finding(study: Study, write: Write) -> Finding:
+def _finding(study: Study, write: Write, names: str = "bias_ih and bias_hh", adds: str = "torch") -> Finding:
     value = write.value
     said = f"{value.value:g}" if isinstance(value, Num) else f"`{getattr(value, 'text', '') or getattr(value, 'key', 'it')}`"
     total = f"{2 * value.value:g}" if isinstance(value, Num) else f"twice {said}"
     return study.source.finding(
-        "RNN303", write.node, f"bias_ih and bias_hh both receive {said}; torch adds them, so the gate feels {total}",
+        "RNN303", write.node, f"{names} both receive {said}; {adds} adds them, so the gate feels {total}",
         expected=f"{said} in one of them and zero in the other, or half of it in each",
-        fix="write to bias_ih only and zero bias_hh there, or write a rule `match: {kind: bias, gate: forget}`",
+        fix="write to one only and zero the other there, or write a rule `match: {kind: bias, gate: forget}`",
     )  # fmt: skip
