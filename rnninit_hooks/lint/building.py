@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 import ast
-import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.arithmetic import as_scaled, number, whole
 from rnninit_hooks.lint.core import evaluate
-from rnninit_hooks.lint.events import Journal
-from rnninit_hooks.lint.frames import Budget, Purse, Spent
-from rnninit_hooks.lint.iteration import note_append
-from rnninit_hooks.lint.neighbours import Home, class_named
-from rnninit_hooks.lint.outline import dotted, statements
+from rnninit_hooks.lint.outline import statements
 from rnninit_hooks.lint.values import (
     RECURRENT,
     STACKS,
     Draw,
     Klass,
     Layer,
-    Opaque,
     Parameter,
     Seq,
     Tensor,
-    Tree,
-    joined,
 )  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rnninit_hooks.lint.frames import Frame
-    from rnninit_hooks.lint.outline import AnyFunction, ClassOutline
+    from rnninit_hooks.lint.outline import AnyFunction
     from rnninit_hooks.lint.values import Part, Value
 
-_NO_BASE = frozenset({"nn.Module", "torch.nn.Module", "Module"})
-_DEEPEST = 3
-_BUILDS = re.compile(r"_*(?:init|build|make|create|setup|set_up|set_|add|define|reset|get|construct)")
 
 
 def construct(klass: Klass, call: ast.Call, frame: Frame) -> Layer:
@@ -149,94 +137,3 @@ def _matrices(shape: tuple[Value, ...]) -> int | None:
     """The gates of a parameter that holds a matrix for each along an axis of its own: (4, I, H)."""
     count = whole(shape[0]) if len(shape) == 3 else None
     return count if count is not None and 1 < count <= 8 else None
-
-
-def tree(outline: ClassOutline, frame: Frame, depth: int = 0) -> Tree | Layer:
-    """`self` inside a class: a torch layer where the class derives from one, else what its methods assign."""
-    for base in outline.node.bases:
-        kinds = frame.outline.kinds(base)
-        if kinds is not None and kinds <= RECURRENT:
-            return Layer(kinds, "self")
-    if not outline.attributes and depth <= _DEEPEST:
-        outline.attributes = {"": Opaque()}  # a class that holds itself must come to an end
-        outline.attributes = _assigned(outline, frame)
-    children = dict(_inherited(outline, frame, depth)) | outline.attributes
-    closed = all(base in _NO_BASE for base in outline.bases) and bool(outline.bases)
-    return Tree("self", tuple(children.items()), closed, Home(frame.outline, outline))
-
-
-def instance(home: Home, frame: Frame) -> Tree | Layer:
-    """An object of a class of this file or of another one of the project, which is read with the names of its own file."""
-    return tree(home.own, frame, 1) if home.outline is frame.outline else _abroad(home, frame, 1)
-
-
-def _abroad(home: Home, frame: Frame, depth: int) -> Tree | Layer:
-    """A neighbour's class, at a cost that is its own: each is followed once, whoever asks."""
-    budget = Budget(Purse())
-    there = frame.inside(
-        outline=home.outline, names={}, owner=None, path=(), calls=(), scope="", budget=budget,
-        journal=Journal("", budget=budget),
-    )  # fmt: skip
-    try:
-        return tree(home.own, there, depth) if home.own.bases else Tree("self")
-    except Spent:
-        return Tree("self")
-
-
-def _inherited(outline: ClassOutline, frame: Frame, depth: int) -> tuple[tuple[str, Value], ...]:
-    found: tuple[tuple[str, Value], ...] = ()
-    for name in outline.bases:
-        base = class_named(name, frame.outline)
-        if base is not None and base.own is not outline and depth < _DEEPEST:
-            above = tree(base.own, frame, depth + 1) if base.outline is frame.outline else _abroad(base, frame, depth + 1)
-            found += above.children if isinstance(above, Tree) else ()
-    return found
-
-
-def _assigned(outline: ClassOutline, frame: Frame) -> dict[str, Value]:
-    found: dict[str, Value] = {}
-    methods = outline.methods.values()
-    for method in [one for one in methods if _BUILDS.match(one.name)] if frame.outline.neighbour else methods:
-        local = frame.inside(names=_arguments(method), scope=f"{outline.node.name}.{method.name}", owner=outline)
-        for node in statements(method.body):
-            _note(node, local, found)
-    return found
-
-
-def _arguments(method: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, Value]:
-    """Arguments as unknown values; `self` as the class itself, so that methods which build layers are followed."""
-    names = [one.arg for one in [*method.args.args, *method.args.kwonlyargs]]
-    return {name: Tree("self") if name == "self" else Opaque(name) for name in names}
-
-
-def _note(node: ast.stmt, local: Frame, found: dict[str, Value]) -> None:
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        _note_member(node.value, local, found)
-    if not (isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None):
-        return
-    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-        text = dotted(target)
-        if text.startswith("self.") and text.count(".") == 1:
-            name = text.removeprefix("self.")
-            value = as_attribute(name, evaluate(node.value, local))
-            if isinstance(value, Layer | Tensor | Tree | Klass | Seq) or (isinstance(value, Opaque) and "(" in value.text):
-                found[name] = joined(found[name], value) if name in found else value
-            local.names.update({text: value} if isinstance(value, Seq) else {})
-        elif isinstance(target, ast.Name):
-            local.names[target.id] = evaluate(node.value, local)
-
-
-def _note_member(call: ast.Call, local: Frame, found: dict[str, Value]) -> None:
-    """`self.cells.append(nn.LSTMCell(...))`."""
-    note_append(call, local)
-    text = dotted(call.func).removesuffix(".append")
-    name = text.removeprefix("self.")
-    if text in local.names and name in found and name != text:
-        found[name] = local.names[text]
-
-
-def as_attribute(name: str, value: Value) -> Value:
-    """What `self.name = value` holds: a layer goes by its attribute's name, a fresh tensor is a parameter."""
-    if isinstance(value, Draw):
-        return own_parameter(name, value) or Opaque("Parameter()")
-    return replace(value, key=name) if isinstance(value, Layer) else value

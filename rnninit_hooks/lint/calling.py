@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.arithmetic import text_of, whole
 from rnninit_hooks.lint.attributes import attribute
-from rnninit_hooks.lint.building import construct, instance
+from rnninit_hooks.lint.building import construct
 from rnninit_hooks.lint.core import evaluate, evaluates
 from rnninit_hooks.lint.entering import enter, enter_each, send
 from rnninit_hooks.lint.events import Chunk
@@ -17,6 +17,7 @@ from rnninit_hooks.lint.moments import note_moment
 from rnninit_hooks.lint.neighbours import class_named
 from rnninit_hooks.lint.outline import dotted
 from rnninit_hooks.lint.tensors import COPIES, equal_parts, part, shape, size, split, viewed
+from rnninit_hooks.lint.trees import tree
 from rnninit_hooks.lint.values import (
     MOVED,
     UNKNOWN,
@@ -110,7 +111,7 @@ def _callee(name: str, node: ast.Call, frame: Frame) -> Value:
         return enter(function, node, frame)
     home = class_named(dotted(node.func), frame.outline)
     if home is not None:
-        return instance(home, frame)
+        return tree(home, frame)
     send(function, node, frame)
     return Opaque(f"{dotted(node.func)}()")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rnninit_hooks.lint.outline import AnyFunction, ClassOutline
 
 _MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
-_HIGHEST, _HOPS, _BASES, _LARGEST, _SMALL = 6, 3, 4, 400_000, 60_000
+_HIGHEST, _HOPS, _MOST_BASES, _MOST_STARS, _LARGEST, _SMALL = 6, 3, 16, 16, 400_000, 60_000
 _LAYERS = re.compile(rb"\b(?:LSTM|GRU|RNN)(?:Cell)?\b|(?:weight|bias)_(?:ih|hh)|orthogonal_")
 
 
@@ -42,13 +42,22 @@ def class_named(name: str, asking: Outline) -> Home | None:
     return Home(found[0], found[0].classes[found[1]]) if found is not None and found[1] in found[0].classes else None
 
 
-def method_of(home: Home, name: str, depth: int = 0) -> Method | None:
+def lineage(home: Home) -> tuple[Home, ...]:
+    """A class and its bases as far as they are known, each once, nearest first; no more than people write."""
+    if not home.own.lineage:
+        found = [home]
+        for one in found:
+            for name in one.own.bases[:_MOST_BASES]:
+                base = class_named(name, one.outline)
+                if base is not None and len(found) < _MOST_BASES and all(base.own is not other.own for other in found):
+                    found.append(base)
+        home.own.lineage = tuple(found)
+    return home.own.lineage
+
+
+def method_of(home: Home, name: str) -> Method | None:
     """A method of a class or of its bases."""
-    if name in home.own.methods:
-        return Method(home, home.own.methods[name])
-    bases = [class_named(base, home.outline) for base in home.own.bases] if depth < _BASES else []
-    found = (method_of(base, name, depth + 1) for base in bases if base is not None and base.own is not home.own)
-    return next((one for one in found if one is not None), None)
+    return next((Method(one, one.own.methods[name]) for one in lineage(home) if name in one.own.methods), None)
 
 
 def imported(name: str, asking: Outline, hops: int = _HOPS) -> tuple[Outline, str] | None:
@@ -67,7 +76,7 @@ def _imported(name: str, asking: Outline, hops: int) -> tuple[Outline, str] | No
 
 
 def _by_star(name: str, asking: Outline, hops: int) -> tuple[Outline, str] | None:
-    found = (_defined(f"{origin}{name}", asking, hops) for origin in asking.stars)
+    found = (_defined(f"{origin}{name}", asking, hops) for origin in asking.stars[:_MOST_STARS])
     return next((one for one in found if one is not None), None)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rnninit_hooks.findings import Place
+    from rnninit_hooks.lint.neighbours import Home
     from rnninit_hooks.lint.source import Source
     from rnninit_hooks.lint.values import Layer, Value
 
@@ -39,6 +40,8 @@ class ClassOutline:
     methods: dict[str, AnyFunction]
     bases: tuple[str, ...]
     attributes: dict[str, Value] = field(default_factory=dict)
+    lineage: tuple[Home, ...] = ()
+    """The class and its bases, once something asked for them."""
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from rnninit_hooks.lint import calling, expressions, statements
-from rnninit_hooks.lint.building import tree
 from rnninit_hooks.lint.core import run
 from rnninit_hooks.lint.entering import filled, given, without_grad
 from rnninit_hooks.lint.events import Journal
 from rnninit_hooks.lint.frames import Budget, Frame, Purse, Spent
+from rnninit_hooks.lint.neighbours import Home
 from rnninit_hooks.lint.outline import Outline, outline
 from rnninit_hooks.lint.outline import statements as every_statement
+from rnninit_hooks.lint.trees import tree
 from rnninit_hooks.lint.values import Layer
 
 if TYPE_CHECKING:
@@ -190,6 +191,6 @@ def _bind_self(node: AnyFunction, owner: ClassOutline | None, frame: Frame) -> N
     budget = Budget(frame.budget.purse)
     scratch = frame.inside(journal=Journal("scratch", budget=budget), budget=budget)
     try:
-        frame.names[arguments[0].arg] = tree(owner, scratch)
+        frame.names[arguments[0].arg] = tree(Home(frame.outline, owner), scratch)
     except Spent:
         frame.names[arguments[0].arg] = Layer(frozenset(), "self")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.arithmetic import calculate
 from rnninit_hooks.lint.branches import merge
-from rnninit_hooks.lint.building import as_attribute
 from rnninit_hooks.lint.conditions import judge
 from rnninit_hooks.lint.core import evaluate, executes, run
 from rnninit_hooks.lint.events import Rebind, Unpack
 from rnninit_hooks.lint.iteration import MOST, bind, members
 from rnninit_hooks.lint.moments import note_binding
 from rnninit_hooks.lint.outline import dotted
+from rnninit_hooks.lint.trees import as_attribute
 from rnninit_hooks.lint.values import Draw, Function, Layer, Num, Opaque, Tensor, Text, Tree
 from rnninit_hooks.lint.writing import note_assignment, note_replacement
 

@@ -41,6 +41,11 @@ DEEP = {
     "mutual": "def f(x):\n    return g(x)\ndef g(x):\n    return f(x) + f(x)\nf(lstm)",
     "own-base": "class A(A):\n    def init(self):\n        self.weight = 1\nA()",
     "class-cycle": "class A(nn.Module):\n    def __init__(self):\n        self.b = B()\nclass B(nn.Module):\n    def __init__(self):\n        self.a = A()\n        self.bias = 0",
+    "bases-of-bases": "".join(
+        f"class L{floor}_{i}({', '.join(f'L{floor - 1}_{j}' for j in range(30)) if floor else 'nn.Module'}):\n    def init(self):\n"
+        "        self.init_missing()\n        self.weight = 1\n"
+        for floor in range(5) for i in range(30)
+    ),
     "regex": "import re\nfor name, p in lstm.named_parameters():\n    if re.match('(a+)+$', name):\n        nn.init.zeros_(p)",
     "a-list-that-doubles": "a = [1, 2]\n" + "a = a + a\n" * 60,
     "a-list-of-itself": "a, b = [1], [1]\n" + "a = [a, a]\nb = [b, b]\n" * 60 + "if c:\n    a = b\nfor x in a:\n    pass",
