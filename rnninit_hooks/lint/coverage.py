@@ -65,14 +65,15 @@ def _by_owner(journal: Journal) -> dict[str, list[Write]]:
 def candidates(study: Study, owner: Layer, write: Write) -> list[Layer]:
     """The layers that a write may meet: the one built in sight, those of its kind in the file, or an unknown one.
 
-    Empty when there is no reason to think of any other than a single forward layer.
+    Empty when there is no reason to think of any other than a single forward layer, and where callers in other files of the
+    project say which layers are meant: these are judged by themselves.
     """
     if owner.built:
         return [owner]
     built = [one for one in study.outline.built if one.kinds & owner.kinds]
     if built:
         return built
-    return [owner] if is_argument(study, owner, write) else []
+    return [owner] if is_argument(study, owner, write) and write.scope not in study.told else []
 
 
 def is_argument(study: Study, owner: Layer, write: Write) -> bool:

@@ -47,6 +47,12 @@ class Study:
     received: tuple[Sent, ...] = ()
     """The calls from other files that said what arguments are."""
 
+    @cached_property
+    def told(self) -> frozenset[str]:
+        """Functions to which another file gives a layer that it builds."""
+        calls = ((one.function, [*one.values, *(value for _, value in one.words)]) for one in self.received)
+        return frozenset(name for name, values in calls if any(isinstance(one, Layer) and one.built for one in values))
+
     def caller(self, line: int) -> Place | None:
         """Where another file calls the function around a line."""
         for one in self.received:

@@ -197,3 +197,23 @@ def test_an_own_lstm_from_the_same_package_is_not_torch_s(tmp_path):
     text = "import torch\nfrom . import LSTM\nrnn = LSTM(4, 8)\ntorch.nn.init.orthogonal_(rnn.weight_hh_l0)\n"
     assert not lint_paths([project(tmp_path, model=text)]).findings
     assert told(lint_paths([project(tmp_path, model=text.replace("from .", "from torch.nn"))]))[0][0] == "RNN302"
+
+
+HELPER = """
+    import torch
+
+    def init_lstm(lstm):
+        lstm.bias_ih_l0.data[: lstm.hidden_size].fill_(1.0)
+        lstm.bias_hh_l0.data.zero_()
+"""
+
+
+@pytest.mark.parametrize(("layer", "codes"), [
+    ("nn.LSTM(4, width)", []), ("nn.LSTM(4, width, num_layers=2)", ["RNN304"]),
+    ("nn.LSTM(4, width, bidirectional=True)", ["RNN306"]),
+])  # fmt: skip
+def test_callers_say_how_deep_an_argument_is(tmp_path, layer, codes):
+    net = dedent(NET).replace("nn.LSTM(4, width, num_layers=2, bidirectional=True)", layer)
+    root = project(tmp_path, util=HELPER, model=f"from util import init_lstm\n{net}        init_lstm(self.rnn)\n")
+    assert [code for code, _, _ in told(lint_paths([root / "util.py"]))] == ["RNN304"], "alone, it may have any depth"
+    assert [code for code, _, _ in told(lint_paths([root]))] == codes
