@@ -53,11 +53,20 @@ class Study:
         calls = ((one.function, [*one.values, *(value for _, value in one.words)]) for one in self.received)
         return frozenset(name for name, values in calls if any(isinstance(one, Layer) and one.built for one in values))
 
+    def may_be_told(self, line: int) -> bool:
+        """Whether a line stands in a function with arguments of which no call of this run said anything."""
+        known = {one.function for one in self.received}
+        every = [(name, node, 0) for name, node in self.outline.functions.items()]
+        for name, one in self.outline.classes.items():
+            every += [(f"{name}.{key}", node, 1) for key, node in one.methods.items()]
+        around = [(name, len(list(_arguments(node))) - own) for name, node, own in every if _holds(node, line)]
+        return any(name not in known and open_ones > 0 for name, open_ones in around)
+
     def caller(self, line: int) -> Place | None:
         """Where another file calls the function around a line."""
         for one in self.received:
             found = _named(self.outline, one.function)
-            if found is not None and found[0].lineno <= line <= (found[0].end_lineno or 0):
+            if found is not None and _holds(found[0], line):
                 return one.place
         return None
 
@@ -90,6 +99,14 @@ class Study:
             for write in journal.writes:
                 found.setdefault(id(write.node), set()).add(write.target.parameter.part)
         return {node: frozenset(parts) for node, parts in found.items()}
+
+
+def _holds(node: AnyFunction, line: int) -> bool:
+    return node.lineno <= line <= (node.end_lineno or 0)
+
+
+def _arguments(node: AnyFunction) -> Iterator[ast.arg]:
+    yield from [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
 
 
 def study(source: Source, received: Sequence[Sent] = ()) -> Study:

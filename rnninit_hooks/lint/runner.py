@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rnninit_hooks.lint.reading import Study
 
 _SKIPPED = frozenset({"__pycache__", "node_modules", "venv"})
-UNREAD = "RNN320"
+UNREAD, UNUSED = "RNN320", "RNN322"
 Ignored: TypeAlias = "tuple[tuple[Finding, str], ...]"
 LINT_CODES = tuple(code for code in CODES if code.startswith(("RNN3", "RNN4")))
 
@@ -79,9 +79,15 @@ def chosen(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> frozenset[
 
 
 def lint_paths(paths: Iterable[Path], codes: frozenset[str] | None = None) -> Outcome:
-    """Judge files, and every `.py` file below folders. Raises FileNotFoundError for a path that does not exist."""
+    """Judge files, and every `.py` file below folders. Raises FileNotFoundError for a path that does not exist.
+
+    Files of one call say of each other's functions what they give them. A file that is named by itself, as hooks for changed
+    files do, may miss its callers: a comment that silences nothing in such a function is then no finding.
+    """
+    named = list(paths)
     with _one_run():
-        return _judged_together([str(path) for path in files_of(paths)], codes)
+        names = dict.fromkeys(str(path) for path in files_of(named))
+        return _judged_together(list(names), codes, frozenset(str(path) for path in named if path.is_file()))
 
 
 @contextlib.contextmanager
@@ -96,10 +102,10 @@ def _one_run() -> Iterator[None]:
         forget()
 
 
-def _judged_together(names: list[str], codes: frozenset[str] | None) -> Outcome:
-    verdicts = {name: _judged(read(Path(name), name), name, codes) for name in names}
+def _judged_together(names: list[str], codes: frozenset[str] | None, lone: frozenset[str]) -> Outcome:
+    verdicts = {name: _judged(read(Path(name), name), name, codes, lone=name in lone) for name in names}
     for name, calls in _calls([one.sent for one in verdicts.values()], names).items():
-        verdicts[name] = _judged(read(Path(name), name), name, codes, calls, verdicts[name])
+        verdicts[name] = _judged(read(Path(name), name), name, codes, calls, alone=verdicts[name], lone=name in lone)
     found = [finding for name in names for finding in verdicts[name].standing]
     return Outcome(tuple(names), tuple(found), tuple(one for name in names for one in verdicts[name].ignored))
 
@@ -164,8 +170,8 @@ class Verdict:
 
 
 def _judged(
-    source: Source | Finding | None, file: str, codes: frozenset[str] | None, calls: Sequence[Sent] = (),
-    alone: Verdict | None = None,
+    source: Source | Finding | None, file: str, codes: frozenset[str] | None, calls: Sequence[Sent] = (), *,
+    alone: Verdict | None = None, lone: bool = False,
 ) -> Verdict:  # fmt: skip
     judged = chosen() if codes is None else codes
     if source is None:
@@ -177,7 +183,9 @@ def _judged(
         found = [one for code, check in CHECKS.items() if code in judged for one in check(followed)]
         found = _with_callers(found, followed, alone) if alone is not None else found
         comments = pragmas(source)
-        standing = sorted(silenced(found, comments, judged), key=_position)
+        unsure = {one.place.line for one in comments if lone and followed.may_be_told(one.place.line)}
+        standing = [one for one in silenced(found, comments, judged) if one.code != UNUSED or _line(one) not in unsure]
+        standing.sort(key=_position)
         return Verdict(tuple(standing), tuple(ignored_by(comments, found)), tuple(followed.outline.sent))
     except RecursionError:
         return Verdict((too_deep(file),))
@@ -191,6 +199,10 @@ def _with_callers(found: list[Finding], study: Study, alone: Verdict) -> list[Fi
         replace(one, message=f"{one.message}; as called at {place}") if place is not None else one
         for one, place in zip(found, callers, strict=True)
     ]  # fmt: skip
+
+
+def _line(finding: Finding) -> int:
+    return finding.place.line if finding.place else 0
 
 
 def _position(finding: Finding) -> tuple[int, int, str]:

@@ -217,3 +217,12 @@ def test_callers_say_how_deep_an_argument_is(tmp_path, layer, codes):
     root = project(tmp_path, util=HELPER, model=f"from util import init_lstm\n{net}        init_lstm(self.rnn)\n")
     assert [code for code, _, _ in told(lint_paths([root / "util.py"]))] == ["RNN304"], "alone, it may have any depth"
     assert [code for code, _, _ in told(lint_paths([root]))] == codes
+
+
+def test_a_comment_in_a_helper_is_not_stale_where_its_callers_are_not_seen(tmp_path):
+    helper = dedent(STACKED).replace("orthogonal_(p)", "orthogonal_(p)  # rnninit: ignore[RNN302] as in the paper of 2019")
+    root = project(tmp_path, util=f"{helper}\nx = 1  # rnninit: ignore[RNN303] nothing here\n")
+    assert [code for code, _, line in told(lint_paths([root / "util.py"]))] == ["RNN322"], "only the one outside of the helper"
+    assert [code for code, _, line in told(lint_paths([root]))] == ["RNN322", "RNN322"], "a whole project has no other callers"
+    outcome = lint_paths([root / "util.py", root / "util.py"])
+    assert outcome.files == 1 and len(outcome.findings) == 1, "a path that is named twice is judged once"
