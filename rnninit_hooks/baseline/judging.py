@@ -63,12 +63,15 @@ class LintScope:
     files: frozenset[str]
     paths: tuple[str, ...]
     codes: frozenset[str]
+    unsure: frozenset[tuple[str, str]] = frozenset()
+    """Lines, by file and text, of which callers that were not judged may show more."""
 
     @classmethod
     def of(cls, outcome: Outcome, *, folder: Path, paths: tuple[Path, ...], codes: frozenset[str]) -> LintScope:
         """What one run of the lint has judged."""
         files = frozenset(relative(file, folder) for file in outcome.judged)
-        return cls(folder, files, tuple(relative(path, folder) for path in paths), codes)
+        unsure = frozenset((relative(file, folder), line) for file, line in outcome.unsure)
+        return cls(folder, files, tuple(relative(path, folder) for path in paths), codes, unsure)
 
     def key(self, finding: Finding) -> LintDebt:
         """The key of a finding in source."""
@@ -77,7 +80,8 @@ class LintScope:
 
     def judged(self, debt: LintDebt) -> bool:
         """True when not finding it means that it is gone: its file was judged, or is no longer there."""
-        return debt.code in self.codes and (debt.file in self.files or self._removed(debt.file))
+        seen = debt.file in self.files and (debt.file, debt.line) not in self.unsure
+        return debt.code in self.codes and (seen or self._removed(debt.file))
 
     def _removed(self, file: str) -> bool:
         below = any((path == "." and not file.startswith("../")) or file.startswith(f"{path}/") for path in self.paths)

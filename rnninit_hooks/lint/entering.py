@@ -103,7 +103,7 @@ def enter_each(function: Value, receiver: Value | None, call: ast.Call, frame: F
         if isinstance(child, Layer | Tree) and isinstance(function, Function):
             follow(function, [child], {}, frame)
         elif isinstance(child, Layer | Tree):
-            _tell(_target(function, call.args[0], frame), [child], {}, call, frame)
+            _tell(function, call.args[0], [child], {}, call, frame)
     return receiver if receiver is not None else UNKNOWN
 
 
@@ -111,22 +111,25 @@ def send(function: Value, call: ast.Call, frame: Frame) -> None:
     """Note what a function of another file of the project is given, if anything is known of it."""
     values = [evaluate(one, frame) for one in call.args if not isinstance(one, ast.Starred)]
     words = {word.arg: evaluate(word.value, frame) for word in call.keywords if word.arg}
-    _tell(_target(function, call.func, frame), values, words, call, frame)
+    _tell(function, call.func, values, words, call, frame)
 
 
-def _target(function: Value, node: ast.expr, frame: Frame) -> Abroad | None:
+def _target(function: Value, node: ast.expr, given: list[Value], frame: Frame) -> Abroad | None:
+    """The function of another file; a whole model goes through many hands, of which few have a name that says more."""
     if isinstance(function, Abroad):
         return function
     text = dotted(node)
     origin = frame.outline.imports.get(text.partition(".")[0], "")
-    likely = isinstance(function, Opaque) and INITIALISERS.search(f"{origin} {text}")
-    found = imported(text, frame.outline) if likely else None
-    if found is None or found[1] not in found[0].functions:
-        return None
-    return Abroad(found[0].source.file, found[1])
+    layer = any(not isinstance(one, Tree) and _says_something(one) for one in given)
+    likely = layer or (any(map(_says_something, given)) and INITIALISERS.search(f"{origin} {text}"))
+    found = imported(text, frame.outline) if isinstance(function, Opaque) and likely else None
+    return Abroad(found[0].source.file, found[1]) if found is not None and found[1] in found[0].functions else None
 
 
-def _tell(target: Abroad | None, values: list[Value], words: dict[str, Value], call: ast.Call, frame: Frame) -> None:
+def _tell(
+    function: Value, node: ast.expr, values: list[Value], words: dict[str, Value], call: ast.Call, frame: Frame
+) -> None:
+    target = _target(function, node, [*values, *words.values()], frame)
     if target is None or not any(_says_something(one) for one in [target.bound, *values, *words.values()]):
         return
     bound = (target.bound,) if target.bound is not None else ()

@@ -53,14 +53,15 @@ class Study:
         calls = ((one.function, [*one.values, *(value for _, value in one.words)]) for one in self.received)
         return frozenset(name for name, values in calls if any(isinstance(one, Layer) and one.built for one in values))
 
-    def may_be_told(self, line: int) -> bool:
-        """Whether a line stands in a function with arguments of which no call of this run said anything."""
+    @property
+    def open_lines(self) -> frozenset[int]:
+        """The lines of functions with arguments of which no call of this run said anything."""
         known = {one.function for one in self.received}
         every = [(name, node, 0) for name, node in self.outline.functions.items()]
         for name, one in self.outline.classes.items():
             every += [(f"{name}.{key}", node, 1) for key, node in one.methods.items()]
-        around = [(name, len(list(_arguments(node))) - own) for name, node, own in every if _holds(node, line)]
-        return any(name not in known and open_ones > 0 for name, open_ones in around)
+        found = [node for name, node, own in every if name not in known and len(list(_arguments(node))) > own]
+        return frozenset(line for node in found for line in range(node.lineno, (node.end_lineno or node.lineno) + 1))
 
     def caller(self, line: int) -> Place | None:
         """Where another file calls the function around a line."""

@@ -39,6 +39,8 @@ class Outcome:
     """Findings that a comment silences, each with its reason."""
     known: tuple[Finding, ...] = ()
     """Findings that a baseline knows; they fail nothing and are counted."""
+    unsure: frozenset[tuple[str, str]] = frozenset()
+    """Lines, by file and text, of which callers outside of this run may show more."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -107,7 +109,8 @@ def _judged_together(names: list[str], codes: frozenset[str] | None, lone: froze
     for name, calls in _calls([one.sent for one in verdicts.values()], names).items():
         verdicts[name] = _judged(read(Path(name), name), name, codes, calls, alone=verdicts[name], lone=name in lone)
     found = [finding for name in names for finding in verdicts[name].standing]
-    return Outcome(tuple(names), tuple(found), tuple(one for name in names for one in verdicts[name].ignored))
+    unsure = frozenset((name, text) for name in names for text in verdicts[name].unsure)
+    return Outcome(tuple(names), tuple(found), tuple(one for name in names for one in verdicts[name].ignored), unsure=unsure)
 
 
 def _calls(sent: Iterable[Sequence[Sent]], names: Iterable[str]) -> dict[str, list[Sent]]:
@@ -167,6 +170,8 @@ class Verdict:
     standing: tuple[Finding, ...] = ()
     ignored: Ignored = ()
     sent: tuple[Sent, ...] = ()
+    unsure: frozenset[str] = frozenset()
+    """The text of lines of which callers that this run does not see may show more."""
 
 
 def _judged(
@@ -183,10 +188,11 @@ def _judged(
         found = [one for code, check in CHECKS.items() if code in judged for one in check(followed)]
         found = _with_callers(found, followed, alone) if alone is not None else found
         comments = pragmas(source)
-        unsure = {one.place.line for one in comments if lone and followed.may_be_told(one.place.line)}
+        unsure = followed.open_lines if lone else frozenset()
         standing = [one for one in silenced(found, comments, judged) if one.code != UNUSED or _line(one) not in unsure]
         standing.sort(key=_position)
-        return Verdict(tuple(standing), tuple(ignored_by(comments, found)), tuple(followed.outline.sent))
+        texts = frozenset(source.lines[line - 1].strip() for line in unsure)
+        return Verdict(tuple(standing), tuple(ignored_by(comments, found)), tuple(followed.outline.sent), texts)
     except RecursionError:
         return Verdict((too_deep(file),))
 

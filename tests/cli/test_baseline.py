@@ -214,3 +214,16 @@ def test_without_a_setting_the_file_stands_beside_the_project_file(project, monk
     project.write("deep/x.txt", "")
     monkeypatch.chdir(project.folder / "deep")
     assert project("baseline").code == 0 and (project.folder / FILE).is_file()
+
+
+def test_what_only_callers_show_is_not_gone_where_they_are_not_judged(team):
+    helper = "import torch\n\ndef start(module):\n    for p in module.parameters():\n        if p.dim() > 1:\n"
+    team.write("src/helper.py", f"{helper}            torch.nn.init.orthogonal_(p)\n")
+    team.write("src/net.py", "from torch import nn\nfrom helper import start\nrnn = nn.LSTM(4, 8)\nstart(rnn)\n")
+    team("baseline", "--lint", "src")
+    assert {one["file"] for one in entries(team, "lint")} == {"src/helper.py", "src/legacy.py"}
+    for words in (["src"], ["src/helper.py"], ["src/helper.py", "src/net.py"]):
+        ran = team("lint", *words)
+        assert ran.code == 0 and "RNN118" not in ran.out, words
+    team.write("src/net.py", "from torch import nn\nrnn = nn.LSTM(4, 8)\n")
+    assert "RNN118" in team("lint", "src").out and "RNN118" not in team("lint", "src/helper.py").out
