@@ -76,6 +76,7 @@ def read(path: Path, *, name: str | None = None) -> Baseline:
     shown = name or str(path)
     try:
         text = path.read_text(encoding="utf-8")
+        _settled(text)
         data = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
     except FileNotFoundError as error:
         raise BaselineError(f"{shown}: no such file; run `rnninit baseline` once to write it") from error
@@ -90,6 +91,13 @@ def read(path: Path, *, name: str | None = None) -> Baseline:
     except ValueError as error:
         raise BaselineError(f"{shown}: {error}") from error
     return Baseline(models, lint, shown, text)
+
+
+def _settled(text: str) -> None:
+    """Refuse an unfinished merge by its line; to write the file anew, as for other damage, would take every finding in."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith(("<<<<<<< ", "||||||| ", ">>>>>>> ")):
+            raise ValueError(f"line {number} is a marker of a merge conflict; keep the entries that both sides have")
 
 
 def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -171,12 +171,22 @@ def apply_command(job: Job) -> int:
     from rnninit_hooks.cli.weights import destination
 
     path = destination(job.options.output, force=job.options.force)
+    _place_for_record(job.options.record)
     target = job.only_target("because --output is one file")
     policy = job.policy
     report, written = job.on(target, lambda model: _applied(model, policy, path, target.spec))
     if job.options.record and written.tensors is not None:
         _save_record(report, job.options.record)
     return deliver(Judged("apply", ((target.spec, report),), written), job.settings.format)
+
+
+def _place_for_record(path: str | None) -> None:
+    """Refuse a record that cannot be written before the weights are, or they would stand there without it."""
+    from pathlib import Path
+
+    if path is not None and (Path(path).is_dir() or not Path(path).parent.is_dir()):
+        expected = "a file in a folder that exists"
+        raise CannotJudge(f"--record {path!r}", "no place for a file", expected=expected, fix=f"create {Path(path).parent}")
 
 
 def _save_record(report: Report, path: str) -> None:

@@ -52,7 +52,7 @@ ENTRY = '{"file": "a.py", "code": "RNN302", "line": "x", "count": 1}'
 MODEL = '{"target": "a:b", "rules": "r.yaml", "code": "RNN201", "address": "w", "count": 1}'
 MANGLED = [
     ("", "is no baseline"),
-    ("<<<<<<< HEAD\n{}", "line 1 column 1"),
+    ("<<<<<<< HEAD\n{}", "line 1 is a marker of a merge conflict"),
     ("[]", "is no baseline"),
     ("3", "is no baseline"),
     ("{}", "is no baseline"),
@@ -102,3 +102,11 @@ def test_a_file_in_another_hand_is_read_and_its_places_are_its_first_line(file):
     back = read(file)
     assert back.lint == Counter([LintDebt("a.py", "RNN302", "x")]) and back.models is None
     assert back.place(LintDebt("a.py", "RNN302", "x")).line == 1
+
+
+@pytest.mark.parametrize("marker", ["<<<<<<< HEAD", "||||||| 1a2b3c4", ">>>>>>> theirs"])
+def test_an_unfinished_merge_is_named_by_its_line(file, marker):
+    lines = written(Baseline(lint=Counter([LintDebt("a.py", "RNN302", "x")]))).split("\n")
+    write_file(file, "\n".join([*lines[:3], marker, *lines[3:]]))
+    with pytest.raises(BaselineError, match=r"b\.json: .*line 4 is a marker of a merge conflict"):
+        read(file, name="b.json")

@@ -93,3 +93,14 @@ def test_marks_of_other_libraries_are_kept_and_said():
     assert torch.equal(model.weight_hh_l0, before)
     assert {row.status for row in report.rows if row.parameter == "weight_hh_l0"} == {"loaded"}
     assert {f.address.split("[")[0] for f in report.findings} == {"weight_hh_l0"}
+
+
+def test_no_weights_are_written_where_their_record_has_no_place(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets.py").write_text("from torch import nn\n\ndef build():\n    return nn.LSTM(2, 3)\n")
+    words = ["apply", "nets.py:build", "--rules", "lstm-classic", "-o", "w.safetensors", "--record"]
+    for path in ("absent/r.json", "."):
+        assert main([*words, path]) == 2
+        said = capsys.readouterr().err
+        assert f"--record {path!r}" in said and "no place for a file" in said
+        assert not (tmp_path / "w.safetensors").exists()
