@@ -68,5 +68,5 @@ def only_input(study: Study, write: Write) -> bool:
 def narrow(write: Write) -> bool:
     """Whether an input weight surely has fewer columns than rows, so that its gates cannot all be orthonormal."""
     own = write.target.parameter
-    widths = own.owner.widths if own.layer == 0 and own.owner.built else None
+    widths = own.owner.widths if own.layer == 0 else None
     return widths is not None and own.part == "ih" and widths < min(GATES.get(kind, 0) for kind in write.kinds)
