@@ -34,7 +34,7 @@ _GATES = re.compile(
     r"|load_state_dict"
 )
 _INITIALISES = re.compile(
-    r"(?:weight|bias)_(?:ih|hh)|orthogonal_?\(|xavier_|glorot|\bnamed_parameters|all_weights|forget_bias|\binit\."
+    r"(?:weight|bias)_(?:ih|hh)|orthogonal_?\(|xavier_|glorot|named_parameters|all_weights|forget_bias|(?:LSTM|GRU|RNN)(?:Cell)?\(|\binit\."
 )
 _DECLARED = re.compile(r"self\.([\w.]+)\s*(?::[^=\n]+)?=|[\"']([\w.]+)[\"']\s*[:\]]")
 Entry: TypeAlias = "tuple[str, AnyFunction, ClassOutline | None]"
