@@ -12,7 +12,7 @@ from rnninit_hooks.lint.attributes import attribute, of_layer
 from rnninit_hooks.lint.core import evaluate, evaluates, unknown
 from rnninit_hooks.lint.iteration import bind, members
 from rnninit_hooks.lint.outline import dotted
-from rnninit_hooks.lint.schemes import scheme, table
+from rnninit_hooks.lint.schemes import NAMES, scheme, table
 from rnninit_hooks.lint.tensors import indexed, part, rows
 from rnninit_hooks.lint.values import (
     UNKNOWN,
@@ -45,7 +45,7 @@ def _name(node: ast.Name, frame: Frame) -> Value:
     function = frame.outline.functions.get(node.id)
     if function is not None:
         return Function(function)
-    return scheme(node, frame) or table(node.id, frame) or Opaque(node.id)
+    return (scheme(node, frame) if node.id in NAMES else table(node.id, frame)) or Opaque(node.id)
 
 
 @evaluates(ast.Attribute)
@@ -56,7 +56,8 @@ def _attribute(node: ast.Attribute, frame: Frame) -> Value:
     kinds = frame.outline.kinds(node) if text else None
     if kinds is not None:
         return Klass(kinds)
-    return scheme(node, frame) or attribute(evaluate(node.value, frame), node.attr, node, frame)
+    chosen = scheme(node, frame) if node.attr in NAMES else None
+    return chosen or attribute(evaluate(node.value, frame), node.attr, node, frame)
 
 
 @evaluates(ast.Constant)

@@ -14,18 +14,16 @@ if TYPE_CHECKING:
     from rnninit_hooks.lint.frames import Frame
     from rnninit_hooks.lint.values import Value
 
+NAMES = frozenset(INITS) | {f"{name}_" for name in INITS if not name.endswith("_")}
 _STACK_BLIND = ("orthogonal", "xavier")  # wrong on a stack, whichever of them it is
 
 
 def scheme(node: ast.Name | ast.Attribute, frame: Frame) -> Scheme | None:
     """`nn.init.orthogonal_` as it stands, or a name imported from torch.nn.init."""
-    last = node.attr if isinstance(node, ast.Attribute) else node.id
-    if not _known(last):
-        return None
     head, _, rest = dotted(node).partition(".")
     origin = frame.outline.imports.get(head, head if head in ("nn", "torch", "init") else "")
     module, _, name = (f"{origin}.{rest}" if rest else origin).rpartition(".")
-    return Scheme(frozenset({name})) if _known(name) and module.rpartition(".")[2] == "init" else None
+    return Scheme(frozenset({name})) if name in NAMES and module.rpartition(".")[2] == "init" else None
 
 
 def table(name: str, frame: Frame) -> Scheme | None:
@@ -33,10 +31,6 @@ def table(name: str, frame: Frame) -> Scheme | None:
     found = frame.outline.tables.get(name)
     value = evaluate(found, frame) if found is not None else None
     return value if isinstance(value, Scheme) else None
-
-
-def _known(name: str) -> bool:
-    return name in INITS or name.rstrip("_") in INITS
 
 
 def note_scheme(chosen: Scheme, node: ast.Call, frame: Frame) -> Value | None:
