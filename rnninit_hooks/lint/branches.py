@@ -10,7 +10,7 @@ from rnninit_hooks.lint.core import executes, run
 from rnninit_hooks.lint.values import Tensor, Text, joined
 
 if TYPE_CHECKING:
-    from rnninit_hooks.lint.conditions import Verdict
+    from rnninit_hooks.lint.class_tests import Verdict
     from rnninit_hooks.lint.frames import Frame
     from rnninit_hooks.lint.values import Value
 

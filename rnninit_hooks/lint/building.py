@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.arithmetic import as_scaled, number, whole
@@ -48,10 +49,23 @@ def construct(klass: Klass, call: ast.Call, frame: Frame) -> Layer:
         layers=1 if cell else _whole_or(given, "num_layers", 1, spread),
         bidirectional=False if cell else _flag(given, "bidirectional", False, spread),
         bias=_flag(given, "bias", True, False),  # `**options` alone is no hint of layers without biases
-        proj=_flag(given, "proj_size", False, False),
+        proj=_flag(given, "proj_size", False, False), widths=_widths(given),
     )  # fmt: skip
     frame.outline.built.add(built)
     return built
+
+
+def _widths(given: dict[str, Value]) -> Fraction | None:
+    """How wide the input is against the hidden state, where both are numbers or shares of one size."""
+    wide, hidden = given.get("input_size"), given.get("hidden_size")
+    if wide is None or hidden is None:
+        return None
+    one, other = whole(wide), whole(hidden)
+    if one is not None and other:
+        return Fraction(one, other)
+    left, right = as_scaled(wide), as_scaled(hidden)
+    shared = left is not None and right is not None and left.key == right.key and right.factor
+    return left.factor / right.factor if shared and left is not None and right is not None else None
 
 
 def _whole_or(given: dict[str, Value], name: str, usual: int, spread: bool) -> int | None:

@@ -16,6 +16,7 @@ from rnninit_hooks.lint.iteration import members, note_append
 from rnninit_hooks.lint.moments import note_moment
 from rnninit_hooks.lint.neighbours import class_named
 from rnninit_hooks.lint.outline import dotted
+from rnninit_hooks.lint.schemes import note_scheme
 from rnninit_hooks.lint.tensors import COPIES, equal_parts, part, shape, size, split, viewed
 from rnninit_hooks.lint.trees import tree
 from rnninit_hooks.lint.values import (
@@ -26,6 +27,8 @@ from rnninit_hooks.lint.values import (
     Klass,
     Num,
     Opaque,
+    Scaled,
+    Scheme,
     Seq,
     Tensor,
     Text,
@@ -54,6 +57,8 @@ def _call(node: ast.Call, frame: Frame) -> Value:
         return _formatted(receiver, name, [evaluate(one, frame) for one in node.args])
     if isinstance(receiver, Tensor):
         return _method(receiver, name, node, frame)
+    if isinstance(receiver, Scheme | Klass) and name == "get":
+        return receiver
     if isinstance(receiver, Seq) and name == "append":
         note_append(node, frame)
         return UNKNOWN
@@ -78,6 +83,8 @@ def _by_name(name: str, receiver: Value | None, node: ast.Call, frame: Frame) ->
     first = evaluate(node.args[0], frame) if node.args else UNKNOWN
     if name in _SHAPED and isinstance(first, Tensor):
         return _parts(first, name, node, node.args[1:], frame)
+    if _itself(name, first):
+        return first
     if name in _DRAWS:
         return Draw(name, tuple(evaluate(one, frame) for one in node.args))
     if name == "Parameter":
@@ -91,6 +98,11 @@ def _by_name(name: str, receiver: Value | None, node: ast.Call, frame: Frame) ->
         found = members(node.args[0], node, frame)
         return found if not found.rest else UNKNOWN
     return _callee(name, node, frame)
+
+
+def _itself(name: str, first: Value) -> bool:
+    """`int(width)`, and `partial(nn.init.orthogonal_, gain=2)`, which does the same to a matrix."""
+    return isinstance(first, Num | Scaled) if name == "int" else name == "partial" and isinstance(first, Scheme)
 
 
 def _moved(value: Value) -> bool:
@@ -107,6 +119,8 @@ def _callee(name: str, node: ast.Call, frame: Frame) -> Value:
         return evaluate(node.args[0], frame) if node.args else Seq(())
     if name == "Sequential" and node.args:
         return Seq(tuple(one for each in node.args for one in _spread(each, frame)))
+    if isinstance(function, Scheme):
+        return note_scheme(function, node, frame) or UNKNOWN
     if isinstance(function, Function):
         return enter(function, node, frame)
     home = class_named(dotted(node.func), frame.outline)

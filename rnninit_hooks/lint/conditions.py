@@ -6,16 +6,16 @@ import ast
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.arithmetic import number
+from rnninit_hooks.lint.class_tests import Verdict, class_name, instance, kinds_of_word, of_project, typed
 from rnninit_hooks.lint.core import evaluate
 from rnninit_hooks.lint.events import NameTest
 from rnninit_hooks.lint.iteration import bind, members
 from rnninit_hooks.lint.outline import dotted
 from rnninit_hooks.lint.parameters import passes
-from rnninit_hooks.lint.values import COLUMNS, RECURRENT, ROWS, Klass, Layer, Opaque, Scaled, Seq, Text, joined
+from rnninit_hooks.lint.values import COLUMNS, ROWS, Klass, Layer, Opaque, Scaled, Seq, Text, joined
 
 if TYPE_CHECKING:
     from rnninit_hooks.lint.frames import Frame
@@ -25,19 +25,6 @@ _SAFE = re.compile(r"[\w\\.\[\]()|^$+*?-]{1,40}\Z")
 _ORDER: dict[str, Callable[[float, float], bool]] = {
     "Eq": operator.eq, "NotEq": operator.ne, "Lt": operator.lt, "LtE": operator.le, "Gt": operator.gt, "GtE": operator.ge,
 }  # fmt: skip
-_PLAIN = re.compile(r"(?:I|SIMPLE_?|VANILLA_?)?RNN(?:_(?:TANH|RELU))?\Z")
-_CLASS_NAME = re.compile(r"(.+?)\.__class__\.__name__\Z")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """`yes` and `no` hold what names become on either side; `kinds` what a branch for one cell type is about."""
-
-    truth: bool | None = None
-    yes: dict[str, Value] = field(default_factory=dict)
-    no: dict[str, Value] = field(default_factory=dict)
-    kinds: frozenset[str] | None = None
-    unkinds: frozenset[str] | None = None
 
 
 def judge(node: ast.expr, frame: Frame) -> Verdict:
@@ -82,8 +69,8 @@ def _any(parts: list[Verdict]) -> Verdict:
 
 
 def _joined(values: list[Value]) -> Value:
-    found = values[0]
-    for value in values[1:]:
+    found, *others = [one for one in values if isinstance(one, Layer)] or values[:1]  # of several own classes the first
+    for value in others:
         found = joined(found, value)
     return found
 
@@ -128,7 +115,7 @@ def _contains(left: Value, right: Value, node: ast.Compare, frame: Frame, *, ask
         texts = [one.value for one in right.items if isinstance(one, Text)]
         return Verdict(left.value in texts) if len(texts) == len(right.items) else Verdict()
     if isinstance(left, Text) and isinstance(right, Opaque):
-        return _class_name(right, left.value)
+        return class_name(right, left.value)
     if isinstance(right, Seq) and isinstance(left, Opaque):
         return _one_of(left, right, node, frame)
     return Verdict()
@@ -138,8 +125,8 @@ def _one_of(left: Opaque, right: Seq, node: ast.Compare, frame: Frame) -> Verdic
     """`type(m) in (nn.LSTM, nn.GRU)`, `cell in ("LSTM", "GRU")`."""
     classes = [one for one in right.items if isinstance(one, Klass)]
     if classes and len(classes) == len(right.items):
-        return _typed(node.left, frozenset().union(*(one.kinds for one in classes)), frame)
-    words = [_kinds_of_word(one.value) for one in right.items if isinstance(one, Text)]
+        return typed(node.left, frozenset().union(*(one.kinds for one in classes)), frame)
+    words = [kinds_of_word(one.value) for one in right.items if isinstance(one, Text)]
     if words and len(words) == len(right.items) and None not in words:
         return Verdict(kinds=frozenset().union(*(one or () for one in words)))
     return Verdict()
@@ -150,53 +137,17 @@ def _same(left: Value, right: Value, node: ast.Compare, frame: Frame) -> Verdict
         if isinstance(one, Text) and one.owner is not None and isinstance(other, Text):
             frame.journal.add(NameTest(node, other.value, "==", one.owner, frame.scope))
         if isinstance(other, Klass):
-            return _typed(side, other.kinds, frame)
+            return typed(side, other.kinds, frame)
+        if isinstance(side, ast.Call) and dotted(side.func) == "type" and isinstance(other, Opaque) and len(side.args) == 1:
+            return of_project(side.args[0], other, frame)
         if isinstance(one, Opaque) and isinstance(other, Text):
-            return _class_name(one, other.value)
+            return class_name(one, other.value)
     if isinstance(left, Text) and isinstance(right, Text):
         return Verdict(left.value == right.value)
     first, second = number(left), number(right)
     if first is not None and second is not None:
         return Verdict(first == second)
     return Verdict(False) if isinstance(right, Opaque) and right.text == "None" and not isinstance(left, Opaque) else Verdict()
-
-
-def _class_name(value: Opaque, word: str) -> Verdict:
-    """`'LSTM' in m.__class__.__name__`, `cell_type == 'LSTM'`."""
-    kinds = _kinds_of_word(word)
-    if kinds is None:
-        return Verdict()
-    match = _CLASS_NAME.match(value.text)
-    others = frozenset({"LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"}) - kinds
-    return Verdict(yes={match[1]: Layer(kinds, match[1])} if match else {}, kinds=kinds, unkinds=others)
-
-
-def _kinds_of_word(word: str) -> frozenset[str] | None:
-    upper = word.upper().removeprefix("NN.").removesuffix("CELL")
-    upper = "RNN" if _PLAIN.match(upper) else upper.removeprefix("BI")
-    return frozenset({upper, f"{upper}Cell"}) if upper in ("LSTM", "GRU", "RNN") else None
-
-
-def _typed(node: ast.expr, kinds: frozenset[str], frame: Frame) -> Verdict:
-    """`type(m) == nn.LSTM`."""
-    if isinstance(node, ast.Call) and dotted(node.func) == "type" and len(node.args) == 1:
-        return instance(node.args[0], kinds, frame)
-    return Verdict()
-
-
-def instance(node: ast.expr, kinds: frozenset[str], frame: Frame) -> Verdict:
-    """`isinstance(node, kinds)`, with what either side then knows of it."""
-    text, value = dotted(node), evaluate(node, frame)
-    if isinstance(value, Layer) and (value.sure or value.recurrent):
-        kinds |= {"Gates"} if "Linear" in kinds else frozenset()  # a Linear that computes several gates
-        within, without = value.kinds & kinds, value.kinds - kinds
-        truth = None if within and without else bool(within)
-        yes: dict[str, Value] = {text: replace(value, kinds=within, sure=True)} if within else {}
-        no: dict[str, Value] = {text: replace(value, kinds=without)} if without else {}
-        return Verdict(truth if value.built else (truth or None), yes, no, kinds, RECURRENT - kinds)
-    parts: list[Value] = [Layer(own, text) for own in (kinds & RECURRENT, kinds - RECURRENT) if own]
-    found: dict[str, Value] = {text: joined(parts[0], parts[-1])} if text and parts else {}
-    return Verdict(None, found, {}, kinds, RECURRENT - kinds)
 
 
 def _call(node: ast.Call, frame: Frame) -> Verdict:
@@ -206,7 +157,7 @@ def _call(node: ast.Call, frame: Frame) -> Verdict:
         several = classes.items if isinstance(classes, Seq) else (classes,)
         kinds = [one.kinds if isinstance(one, Klass) else frozenset({"?"}) for one in several]
         union = frozenset().union(*kinds) - {"?"}
-        return instance(node.args[0], union, frame) if union else Verdict()
+        return instance(node.args[0], union, frame) if union else of_project(node.args[0], classes, frame)
     if name in ("any", "all") and node.args and isinstance(node.args[0], ast.GeneratorExp | ast.ListComp):
         return _quantified(name, node.args[0], frame)
     if isinstance(node.func, ast.Attribute) and node.func.attr in ("startswith", "endswith") and len(node.args) == 1:

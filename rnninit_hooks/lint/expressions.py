@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from rnninit_hooks.lint.arithmetic import calculate, number, text_of, whole
@@ -11,6 +12,7 @@ from rnninit_hooks.lint.attributes import attribute, of_layer
 from rnninit_hooks.lint.core import evaluate, evaluates, unknown
 from rnninit_hooks.lint.iteration import bind, members
 from rnninit_hooks.lint.outline import dotted
+from rnninit_hooks.lint.schemes import NAMES, scheme, table
 from rnninit_hooks.lint.tensors import indexed, part, rows
 from rnninit_hooks.lint.values import (
     UNKNOWN,
@@ -19,6 +21,7 @@ from rnninit_hooks.lint.values import (
     Layer,
     Num,
     Opaque,
+    Scheme,
     Seq,
     Tensor,
     Text,
@@ -40,7 +43,9 @@ def _name(node: ast.Name, frame: Frame) -> Value:
     if kinds is not None:
         return Klass(kinds)
     function = frame.outline.functions.get(node.id)
-    return Function(function) if function is not None else Opaque(node.id)
+    if function is not None:
+        return Function(function)
+    return (scheme(node, frame) if node.id in NAMES else table(node.id, frame)) or Opaque(node.id)
 
 
 @evaluates(ast.Attribute)
@@ -49,7 +54,10 @@ def _attribute(node: ast.Attribute, frame: Frame) -> Value:
     if text in frame.names:
         return frame.names[text]
     kinds = frame.outline.kinds(node) if text else None
-    return Klass(kinds) if kinds is not None else attribute(evaluate(node.value, frame), node.attr, node, frame)
+    if kinds is not None:
+        return Klass(kinds)
+    chosen = scheme(node, frame) if node.attr in NAMES else None
+    return chosen or attribute(evaluate(node.value, frame), node.attr, node, frame)
 
 
 @evaluates(ast.Constant)
@@ -110,16 +118,15 @@ def _sequence(node: ast.Tuple | ast.List | ast.Set, frame: Frame) -> Value:
 
 @evaluates(ast.Dict)
 def _dict(node: ast.Dict, frame: Frame) -> Value:
-    """A table of layer classes stands for any of them; other tables are unknown."""
+    """A table of layer classes, or of initialisers, stands for any of them; other tables are unknown."""
     found = [evaluate(one, frame) for one in node.values[:16]]
     return _any_of(found)
 
 
 def _any_of(found: list[Value]) -> Value:
-    classes = [one for one in found if isinstance(one, Klass)]
-    if not classes or len(classes) != len(found):
+    if not found or not (all(isinstance(one, Klass) for one in found) or all(isinstance(one, Scheme) for one in found)):
         return UNKNOWN
-    return Klass(frozenset().union(*(one.kinds for one in classes)))
+    return reduce(joined, found)
 
 
 @evaluates(ast.IfExp)
@@ -149,8 +156,8 @@ def _subscript(node: ast.Subscript, frame: Frame) -> Value:
     at = whole(index)
     if isinstance(value, Seq) and at is not None and -len(value.items) <= at < len(value.items) and not value.rest:
         return _single(value.items[at], node.slice)
-    if isinstance(value, Klass | Layer):
-        return value if isinstance(value, Klass) else UNKNOWN
+    if isinstance(value, Klass | Layer | Scheme):
+        return UNKNOWN if isinstance(value, Layer) else value
     return _by_key(node, index, frame) or unknown(node)
 
 

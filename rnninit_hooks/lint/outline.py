@@ -95,6 +95,13 @@ class Outline:
         """Whether the text speaks of initialisation at all; where it does not, nobody asks what other files hold."""
         return _INITIALISES.search(self.source.text) is not None
 
+    @cached_property
+    def tables(self) -> dict[str, ast.Dict]:
+        """Tables that the file keeps under a name at its top, such as those of initialisers."""
+        tops = [one for one in self.source.tree.body if isinstance(one, ast.Assign) and isinstance(one.value, ast.Dict)]
+        named = [(one.targets[0], one.value) for one in tops]
+        return {target.id: value for target, value in named if isinstance(target, ast.Name) and isinstance(value, ast.Dict)}
+
     def mentions(self, node: ast.expr) -> Mentions:
         """What an expression speaks of, read once however often a loop comes by."""
         found = self._mentions.get(id(node))

@@ -33,6 +33,9 @@ _GATES = re.compile(
     r"(?:weight|bias)_(?:ih|hh)|orthogonal|xavier|glorot|named_parameters|\.parameters\(\)|all_weights|forget|\binit\.|init_?weights"
     r"|load_state_dict"
 )
+_INITIALISES = re.compile(
+    r"(?:weight|bias)_(?:ih|hh)|orthogonal_?\(|xavier_|glorot|named_parameters|all_weights|forget_bias|(?:LSTM|GRU|RNN)(?:Cell)?\(|\binit\."
+)
 _DECLARED = re.compile(r"self\.([\w.]+)\s*(?::[^=\n]+)?=|[\"']([\w.]+)[\"']\s*[:\]]")
 Entry: TypeAlias = "tuple[str, AnyFunction, ClassOutline | None]"
 
@@ -175,6 +178,13 @@ def _worth_following(own: Outline, node: AnyFunction) -> bool:
     return _WORTH.search(_text(own, node)) is not None
 
 
+def _top(own: Outline) -> str:
+    """The text of a file outside of its functions and classes."""
+    closed = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    spoken = [one for one in own.source.tree.body if not isinstance(one, closed)]
+    return "\n".join("\n".join(own.source.lines[one.lineno - 1 : one.end_lineno]) for one in spoken)
+
+
 def _speaks_of_gates(own: Outline, node: AnyFunction) -> bool:
     """Whether it most likely initialises something, so that it is followed first."""
     return _GATES.search(_text(own, node)) is not None
@@ -202,7 +212,7 @@ def _entry(
             run(body, frame)
     except Spent:  # what was seen within the budget stands
         journal.cut_off = node or body[0]
-        if node is not None and not _speaks_of_gates(own, node):
+        if not (_speaks_of_gates(own, node) if node is not None else _INITIALISES.search(_top(own))):
             journal.cut_off = None
     return journal
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _RECURRENT = re.compile(r"lstm|gru|rnn|cell|recurrent", re.IGNORECASE)
 
+_STATE = re.compile(r"(?:^|_)(?:ih|hh)$|[hix]2h$")  # what the Linears of a cell are called
+
 
 def whole_writes(study: Study, ops: frozenset[str]) -> Iterator[Write]:
     """Writes of a whole fused weight by one of some schemes, each place once."""
@@ -42,7 +44,8 @@ def _fused(write: Write) -> bool:
         return False
     if owner.recurrent:
         return True
-    return (own.part in ("ih", "hh") or owner.kinds == {"Gates"}) and bool(_RECURRENT.search(write.scope))
+    speaks = _RECURRENT.search(write.scope) or _STATE.search(owner.key)
+    return (own.part in ("ih", "hh") or owner.kinds == {"Gates"}) and speaks is not None
 
 
 def gates_text(write: Write) -> str:
@@ -60,3 +63,10 @@ def loop_text(write: Write) -> str:
 def only_input(study: Study, write: Write) -> bool:
     """Whether nothing but input weights passes this place."""
     return study.places_of_parts[id(write.node)] == {"ih"}
+
+
+def narrow(write: Write) -> bool:
+    """Whether an input weight surely has fewer columns than rows, so that its gates cannot all be orthonormal."""
+    own = write.target.parameter
+    widths = own.owner.widths if own.layer == 0 else None
+    return widths is not None and own.part == "ih" and widths < min(GATES.get(kind, 0) for kind in write.kinds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnninit_hooks.lint.stacked import gates_text, loop_text, only_input, whole_writes
+from rnninit_hooks.lint.stacked import gates_text, loop_text, narrow, only_input, whole_writes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def check(study: Study) -> Iterator[Finding]:
-    """Orthogonal writes of a fused recurrent matrix; input weights may be wide enough, and are left out."""
+    """Orthogonal writes of a fused recurrent matrix; input weights only where the sizes say that they are too narrow."""
     for write in whole_writes(study, frozenset({"orthogonal"})):
-        if not only_input(study, write):
+        if not only_input(study, write) or narrow(write):
             yield study.source.finding(
                 "RNN302", write.node, f"one orthogonal matrix over the rows of {gates_text(write)}",
                 expected="an orthogonal matrix for each gate; the stack shrinks every gate to 1/sqrt(gates) of the norm",

@@ -11,10 +11,10 @@ from rnninit_hooks.lint.building import own_parameter
 from rnninit_hooks.lint.core import evaluate
 from rnninit_hooks.lint.events import Journal
 from rnninit_hooks.lint.frames import Budget, Purse, Spent
-from rnninit_hooks.lint.iteration import note_append
+from rnninit_hooks.lint.iteration import MOST, note_append
 from rnninit_hooks.lint.neighbours import Home, lineage
 from rnninit_hooks.lint.outline import dotted, statements
-from rnninit_hooks.lint.values import RECURRENT, Draw, Klass, Layer, Opaque, Seq, Tensor, Tree, joined
+from rnninit_hooks.lint.values import RECURRENT, UNKNOWN, Draw, Klass, Layer, Opaque, Scheme, Seq, Tensor, Tree, joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rnninit_hooks.lint.values import Value
 
 _NO_BASE = frozenset({"nn.Module", "torch.nn.Module", "Module"})
+_KNOWN = (Layer, Tensor, Tree, Klass, Seq, Scheme)
 _BUILDS = re.compile(r"_*(?:init|build|make|create|setup|set_up|set_|add|define|reset|get|construct)")
 
 
@@ -84,6 +85,8 @@ def _arguments(method: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, Valu
 def _note(node: ast.stmt, local: Frame, found: dict[str, Value]) -> None:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         _note_member(node.value, local, found)
+    if isinstance(node, ast.AugAssign):
+        _note_more(node, local, found)
     if not (isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None):
         return
     for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
@@ -91,7 +94,7 @@ def _note(node: ast.stmt, local: Frame, found: dict[str, Value]) -> None:
         if text.startswith("self.") and text.count(".") == 1:
             name = text.removeprefix("self.")
             value = as_attribute(name, evaluate(node.value, local))
-            if isinstance(value, Layer | Tensor | Tree | Klass | Seq) or (isinstance(value, Opaque) and "(" in value.text):
+            if isinstance(value, _KNOWN) or (isinstance(value, Opaque) and "(" in value.text):
                 found[name] = joined(found[name], value) if name in found else value
             local.names.update({text: value} if isinstance(value, Seq) else {})
         elif isinstance(target, ast.Name):
@@ -105,6 +108,16 @@ def _note_member(call: ast.Call, local: Frame, found: dict[str, Value]) -> None:
     name = text.removeprefix("self.")
     if text in local.names and name in found and name != text:
         found[name] = local.names[text]
+
+
+def _note_more(node: ast.AugAssign, local: Frame, found: dict[str, Value]) -> None:
+    """`self.layers += [nn.LSTM(...)]`."""
+    text = dotted(node.target)
+    held, name = local.names.get(text), text.removeprefix("self.")
+    if isinstance(held, Seq) and name in found and isinstance(node.op, ast.Add):
+        more = evaluate(node.value, local)
+        items = tuple(UNKNOWN if isinstance(one, Seq) else one for one in more.items) if isinstance(more, Seq) else (UNKNOWN,)
+        found[name] = local.names[text] = Seq((*held.items, *items)[:MOST], held.rest)
 
 
 def as_attribute(name: str, value: Value) -> Value:

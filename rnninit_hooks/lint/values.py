@@ -76,6 +76,8 @@ class Layer:
     proj: bool | None = None
     gates: int | None = None
     built: bool = False
+    widths: Fraction | None = None
+    """The input's width as a share of the hidden state's, of a layer of which both are in sight."""
 
     @property
     def recurrent(self) -> bool:
@@ -182,6 +184,13 @@ class Function:
 
 
 @dataclass(frozen=True)
+class Scheme:
+    """A function of torch.nn.init that is not called yet, or one of several: `init.ones_ if b else init.zeros_`."""
+
+    names: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Abroad:
     """A function in another file of the project, by its name there; `bound` is what its first parameter receives."""
 
@@ -191,7 +200,7 @@ class Abroad:
 
 
 Value: TypeAlias = (
-    Opaque | Num | Text | Scaled | Klass | Layer | Tree | Tensor | Seq | Draw | Function | Abroad
+    Opaque | Num | Text | Scaled | Klass | Layer | Tree | Tensor | Seq | Draw | Function | Abroad | Scheme
 )
 UNKNOWN = Opaque()
 
@@ -204,6 +213,8 @@ def joined(one: Value | None, other: Value | None) -> Value:
         return one
     if isinstance(one, Klass) and isinstance(other, Klass):
         return Klass(one.kinds | other.kinds)
+    if isinstance(one, Scheme) and isinstance(other, Scheme):
+        return Scheme(one.names | other.names)
     if isinstance(one, Layer) and isinstance(other, Layer):
         mixed = one.recurrent != other.recurrent and one.kinds and other.kinds
         return Tree("", (("", one), ("", other))) if mixed else _both(one, other)
@@ -231,5 +242,5 @@ def _both(one: Layer, other: Layer) -> Layer:
         one.kinds | other.kinds, one.key, one.sure and other.sure, one.prefix,
         one.layers if same("layers") else None, one.bidirectional if same("bidirectional") else None,
         one.bias if same("bias") else None, one.proj if same("proj") else None,
-        one.gates if same("gates") else None, one.built and other.built,
+        one.gates if same("gates") else None, one.built and other.built, one.widths if same("widths") else None,
     )  # fmt: skip

@@ -226,3 +226,12 @@ def test_the_functions_of_a_file_share_its_steps_and_the_one_that_initialises_co
     assert [finding.code for finding in lint_text(_HEAD + slow + init)] == ["RNN302"]
     cut = [one for one in lint_text(_HEAD + slow.replace("named_children", "named_parameters") + init) if one.code == "RNN319"]
     assert 1 <= len(cut) <= 4 and "what follows" in cut[-1].message, "where something may be hidden, it is said"
+
+
+def test_a_script_that_takes_too_many_steps_is_only_reported_where_it_initialises():
+    many = ", ".join(f"m.part{i}" for i in range(60))
+    head = "import torch.nn as nn\nclass Net(nn.Module):\n    def reset(self):\n        nn.init.zeros_(self.named_parameters)\n"
+    script = head + f"for a in ({many}):\n    for b in ({many}):\n        for c in ({many}):\n            m.load_state_dict(a + b + c)\n"
+    assert not [one for one in lint_text(script) if one.code == "RNN319"]
+    told = [one for one in lint_text(script + "nn.init.orthogonal_(m.rnn.weight_hh_l0)\n") if one.code == "RNN319"]
+    assert len(told) == 1 and "<module>" in told[0].message
